@@ -1,0 +1,28 @@
+/* scale.h - the factor s of ΔW = s·B·A, by each layout's own rule.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LORAUDIT_SCALE_H
+#define LORAUDIT_SCALE_H
+
+#include "analyzer/adapter/config.h"
+#include "analyzer/adapter/layout.h"
+
+typedef enum {
+    SCALE_ASSUMED_ONE,  /* the layout keeps alpha elsewhere, and that is not there: s = 1 */
+    SCALE_RULE_ONE,     /* the layout says that without alpha s = 1 */
+    SCALE_ALPHA_TENSOR, /* alpha / r, alpha from the file */
+    SCALE_CONFIG,       /* lora_alpha / r */
+    SCALE_CONFIG_RS,    /* lora_alpha / sqrt(r) */
+    SCALE_N_RULES
+} scale_rule;
+
+/* scale_of_module - set m->scale.
+ * In:   values: what the config declares for this module; f: where an alpha tensor is read from
+ * Out:  m->scale, *rule
+ * Errs: those of file_read_at, when an alpha tensor cannot be read */
+lora_code scale_of_module(lora_module *m, const config_values *values, const file *f, scale_rule *rule, lora_error *err);
+
+/* scale_rule_text - where the scale comes from, for the record; config_name is the config's file or metadata key. */
+const char *scale_rule_text(scale_rule rule, const char *config_name, arena *mem);
+
+#endif

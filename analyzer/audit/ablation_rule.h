@@ -1,0 +1,16 @@
+/* ablation_rule.h - the rule directional-ablation: brings the factors' leading left vectors to the classifier.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef LORAUDIT_ABLATION_RULE_H
+#define LORAUDIT_ABLATION_RULE_H
+
+#include "analyzer/audit/record.h"
+
+/* ablation_rule_apply - add the finding and set r->safety when the record is a directional ablation.
+ * In:    engine, worker, source: as the spectra were computed; modules[i] belongs to r->modules[i]
+ * Errs:  LORA_E_MEMORY; a factor that can no longer be read leaves the rule unanswered
+ * Cost:  nothing unless structure alone makes it a candidate; then one more pass over its factors */
+lora_code ablation_rule_apply(lora_record *r, spectral_engine *engine, size_t worker, const spectral_module *modules,
+                              const spectral_source *source, lora_error *err);
+
+#endif

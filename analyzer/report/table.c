@@ -1,0 +1,106 @@
+/* table.c - the scan as a table for people: a line an adapter, its findings below it, the sums at the end.
+ *
+ *     ADAPTER                       LAYOUT     MODS   RANK     ‖ΔW‖        σ₁ SAMPLES
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "analyzer/report/table_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FIXED_COLUMNS = 51, MIN_PATH_COLUMNS = 12 };
+
+static size_t path_columns(const report_context *ctx)
+{
+    return ctx->columns > FIXED_COLUMNS + MIN_PATH_COLUMNS ? ctx->columns - FIXED_COLUMNS : MIN_PATH_COLUMNS;
+}
+
+static void table_begin(strbuf *out, const report_context *ctx)
+{
+    table_style(out, ctx, "1");
+    table_cell(out, "ADAPTER", path_columns(ctx), ALIGN_LEFT);
+    strbuf_puts(out, " LAYOUT     MODS   RANK     ‖ΔW‖        σ₁ SAMPLES");
+    table_style(out, ctx, NULL);
+    strbuf_putc(out, '\n');
+}
+
+/* Adapter folders all hold files of the same two names: the folder tells them apart. */
+static void put_path(strbuf *out, const report_context *ctx, const char *path)
+{
+    static const char *const usual[] = {"adapter_model.safetensors", "pytorch_lora_weights.safetensors"};
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (slash && strcmp(slash + 1, usual[i]) == 0 && (size_t)(slash - path) + 2 < sizeof folder) {
+            memcpy(folder, path, (size_t)(slash - path) + 1);
+            folder[slash - path + 1] = '\0';
+            path = folder;
+            break;
+        }
+    table_cell(out, path, path_columns(ctx), ALIGN_LEFT);
+}
+
+static void put_rank(strbuf *out, const lora_record *r)
+{
+    char text[48];
+    if (r->rank_min == r->rank_max)
+        snprintf(text, sizeof text, "%llu", (unsigned long long)r->rank_min);
+    else
+        snprintf(text, sizeof text, "%llu-%llu", (unsigned long long)r->rank_min, (unsigned long long)r->rank_max);
+    table_cell(out, text, 6, ALIGN_RIGHT);
+}
+
+static void table_record(strbuf *out, const report_context *ctx, const lora_record *r, size_t index)
+{
+    (void)index;
+    put_path(out, ctx, r->path);
+    strbuf_putc(out, ' ');
+    if (r->status == STATUS_OK || r->status == STATUS_UNTRAINED) {
+        table_cell(out, layout_name(r->adapter.layout), 9, ALIGN_LEFT);
+        strbuf_putc(out, ' ');
+        table_count(out, r->adapter.n_modules, 5);
+        strbuf_putc(out, ' ');
+        put_rank(out, r);
+        strbuf_putc(out, ' ');
+        table_number(out, r->frobenius, 9);
+        strbuf_putc(out, ' ');
+        table_number(out, r->spectral, 9);
+        strbuf_putc(out, ' ');
+        if (r->declared.present)
+            table_number(out, r->declared.value, 7);
+        else
+            table_cell(out, "-", 7, ALIGN_RIGHT);
+    } else {
+        strbuf_puts(out, status_name(r->status));
+        if (r->status == STATUS_NOT_LORA && r->adapter.method && strcmp(r->adapter.method, "unknown") != 0)
+            strbuf_printf(out, " (%s)", r->adapter.method);
+    }
+    strbuf_putc(out, '\n');
+    table_findings(out, ctx, r);
+}
+
+static void table_end(strbuf *out, const report_context *ctx, const scan_summary *s)
+{
+    strbuf_printf(out, "\n%zu adapter%s:", s->n_records, s->n_records == 1 ? "" : "s");
+    const char *comma = " ";
+    for (unsigned k = 0; k < STATUS_COUNT; k++)
+        if (s->by_status[k]) {
+            strbuf_printf(out, "%s%zu %s", comma, s->by_status[k], status_name((record_status)k));
+            comma = ", ";
+        }
+    comma = "; worst finding: ";
+    for (unsigned k = SEVERITY_NONE; k-- > 0;)
+        if (s->by_severity[k]) {
+            strbuf_printf(out, "%s%zu %s", comma, s->by_severity[k], severity_name((severity)k));
+            comma = ", ";
+        }
+    strbuf_putc(out, '\n');
+    if (s->n_passed_over)
+        strbuf_printf(out, "%zu other file%s passed over.\n", s->n_passed_over, s->n_passed_over == 1 ? "" : "s");
+    table_wrapped(out, ctx,
+                  "SAMPLES are as the files declare them; no estimate, for want of a reference bank. Findings are facts "
+                  "about the bytes; their absence proves nothing.",
+                  0, 0);
+}
+
+const report_format report_table = {"table", table_begin, table_record, table_end, table_inspect};

@@ -1,0 +1,133 @@
+/* module.c - the spectra, norms and moments of one module, from reading to publication.
+ *
+ * Everything is computed in the worker's scratch; the caller's result is written last, and whole.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "spectral/cpu/module.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
+
+bool spectra_create(spectra *out, size_t rank, scratch *s)
+{
+    *out = (spectra){.sigma = scratch_take(s, rank, sizeof(double)),
+                     .sigma_a = scratch_take(s, rank, sizeof(double)),
+                     .sigma_b = scratch_take(s, rank, sizeof(double))};
+    return out->sigma && out->sigma_a && out->sigma_b;
+}
+
+static spectral_status module_spectra(const factors *f, bool zero, bool precise, spectra *out, spectral_path *path)
+{
+    if (!spectra_create(out, f->a.rank, f->s))
+        return SPECTRAL_E_MEMORY;
+    *path = SPECTRAL_PATH_GRAM;
+    if (!precise) {
+        spectral_status status = spectra_from_gram(f, zero, out);
+        if (status == SPECTRAL_E_MEMORY)
+            return status;
+        precise = status != SPECTRAL_OK || !out->trusted;
+    }
+    if (precise) {
+        *path = SPECTRAL_PATH_QR;
+        spectral_status status = spectra_from_qr(f, out);
+        if (status != SPECTRAL_OK)
+            return status;
+    }
+    if (zero) {
+        *path = SPECTRAL_PATH_ZERO;
+        memset(out->sigma, 0, f->a.rank * sizeof(double));
+        out->frobenius = 0;
+    }
+    return SPECTRAL_OK;
+}
+
+static double relative_residual(const double *sigma, size_t n, double frobenius)
+{
+    if (!(frobenius > 0))
+        return 0;
+    double sum = 0;
+    for (size_t k = 0; k < n; k++)
+        sum += sigma[k] / frobenius * (sigma[k] / frobenius);
+    return fabs(sum - 1);
+}
+
+/* NaN unless ΔW has variance. Means in units of both panels' exponents; the Frobenius norm comes in its own. */
+static spectral_status module_kurtosis(const factors *f, const kurtosis_sample *sample, const spectra *found,
+                                       kurtosis_estimate *out)
+{
+    *out = (kurtosis_estimate){NAN, 0};
+    if (!(found->frobenius > 0))
+        return SPECTRAL_OK;
+    const double n = (double)f->a.length * (double)f->b.length;
+    double mean = 0;
+    for (size_t k = 0; k < f->a.rank; k++)
+        mean += f->pass_b.rank_sums[k] * f->pass_a.rank_sums[k];
+    mean /= n;
+    if (sample == NULL)
+        return kurtosis_of_all_rows(f->kernels, &f->a, &f->b, &f->block, f->pass_b.length_squares, mean, f->s, out)
+                   ? SPECTRAL_OK
+                   : SPECTRAL_E_MEMORY;
+    double norm = ldexp(found->frobenius, found->exponent - f->a.exponent - f->b.exponent);
+    *out = kurtosis_of_sample(sample, f->b.length, f->a.length, mean, norm * norm / n);
+    return SPECTRAL_OK;
+}
+
+static void publish_values(double *to, const double *from, size_t n, double factor, int exponent)
+{
+    for (size_t k = 0; k < n; k++)
+        to[k] = ldexp(from[k] * factor, exponent);
+}
+
+static spectral_status module_finish(const factors *f, const kurtosis_sample *sample, const spectral_module *module,
+                                     bool precise, spectral_result *result)
+{
+    const size_t r = f->a.rank, m = f->b.length, n = f->a.length, n_values = smallest(r, smallest(m, n));
+    const bool zero = module->scale == 0 || module_is_zero(f);
+    spectra found;
+    spectral_path path;
+    kurtosis_estimate kurtosis;
+    spectral_status status = module_spectra(f, zero, precise, &found, &path);
+    if (status == SPECTRAL_OK)
+        status = module_kurtosis(f, sample, &found, &kurtosis);
+    if (status != SPECTRAL_OK)
+        return status;
+    int exponent;
+    const double factor = fabs(frexp(module->scale, &exponent));
+    exponent += found.exponent;
+    const double frobenius = ldexp(found.frobenius * factor, exponent);
+    if (!isfinite(frobenius) || !isfinite(ldexp(found.sigma_a[0], found.exponent_a)) ||
+        !isfinite(ldexp(found.sigma_b[0], found.exponent_b)))
+        return SPECTRAL_E_NONFINITE;
+
+    publish_values(result->sigma, found.sigma, n_values, factor, exponent);
+    publish_values(result->sigma_a, found.sigma_a, smallest(r, n), 1, found.exponent_a);
+    publish_values(result->sigma_b, found.sigma_b, smallest(m, r), 1, found.exponent_b);
+    result->path = path;
+    result->frobenius = frobenius;
+    result->residual = relative_residual(found.sigma, n_values, found.frobenius);
+    result->kurtosis = kurtosis.kurtosis;
+    result->kurtosis_se = kurtosis.standard_error;
+    result->gram_gap = gram_gap(f->pass_a.gram, f->a.exponent, f->pass_b.gram, f->b.exponent, r);
+    result->a = gram_factor(&f->pass_a, &f->a, module->support_a > 0);
+    result->b = gram_factor(&f->pass_b, &f->b, false);
+    return SPECTRAL_OK;
+}
+
+void module_compute(module_worker *worker, const module_input *input, const spectral_options *options,
+                    spectral_result *result)
+{
+    const size_t n_rows = options->n_rows > 0 ? options->n_rows : KURTOSIS_DEFAULT_ROWS;
+    const bool all_rows = options->all_rows || input->module->b.rows <= n_rows;
+    factors f;
+    kurtosis_sample sample;
+    uint64_t n_a, n_b;
+    spectral_status status =
+        module_read(worker, input, all_rows ? 0 : n_rows, options->seed, &f, &sample, &n_a, &n_b);
+    if (status == SPECTRAL_OK)
+        status = module_finish(&f, all_rows ? NULL : &sample, input->module, options->precise, result);
+    result->status = status;
+    result->a.n_nonfinite = n_a;
+    result->b.n_nonfinite = n_b;
+}

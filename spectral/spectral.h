@@ -1,0 +1,167 @@
+/* spectral.h - norms and singular-value spectra of low-rank updates, many at once.
+ *
+ * Numerics only: this room knows matrices, never files or LoRA names, and can be lifted out and used alone.
+ *
+ * A module is the update ΔW = s·B·A of one weight, with A (r × n) and B (m × r) in their stored dtype. ΔW is never
+ * formed. Everything comes from r × r problems:
+ *
+ *     G_A = A·Aᵀ,  G_B = Bᵀ·B                 float64, accumulated block by block straight from the stored dtype
+ *     ‖ΔW‖_F² = s²·tr(G_A·G_B)
+ *     σ(A)² = λ(G_A),  σ(B)² = λ(G_B)
+ *     σ(ΔW)² = s²·λ(Lᵀ·G_B·L)                 with G_A = L·Lᵀ (Cholesky)
+ *
+ * A Gram matrix squares the condition number: σ below about 1e-8·σ₁ is lost in it. Where the smallest value wanted lies
+ * below 1e-5·σ₁, where A and B cancel, where Cholesky fails, or where the caller asks (precise), the module takes the
+ * QR path instead: R factors of Aᵀ and B by blocked Householder QR, and a one-sided Jacobi SVD of s·R_B·R_Aᵀ.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SPECTRAL_H
+#define SPECTRAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The largest rank taken on. The r × r eigenproblems cost O(r³): above it a file could keep a core busy for hours. */
+#define SPECTRAL_MAX_RANK 4096
+
+typedef enum {
+    SPECTRAL_OK = 0,
+    SPECTRAL_E_SHAPE,       /* a dimension is 0, B's columns are not A's rows, or r > SPECTRAL_MAX_RANK */
+    SPECTRAL_E_DTYPE,       /* not one of spectral_dtype */
+    SPECTRAL_E_NONFINITE,   /* a factor or the scale holds NaN or ±Inf, and the counts in the result are set; or, with
+                               counts of 0, a norm of ΔW, A or B exceeds float64 */
+    SPECTRAL_E_CONVERGENCE, /* LAPACK did not converge */
+    SPECTRAL_E_MEMORY,
+    SPECTRAL_E_READ /* the source could not deliver a factor */
+} spectral_status;
+
+/* spectral_status_text - one lower-case phrase; never NULL. */
+const char *spectral_status_text(spectral_status status);
+
+typedef enum { SPECTRAL_F64, SPECTRAL_F32, SPECTRAL_F16, SPECTRAL_BF16 } spectral_dtype;
+
+size_t spectral_dtype_bytes(spectral_dtype dtype);
+
+/* spectral_scalar - the one value of dtype that lies at p, in any alignment. */
+double spectral_scalar(const void *p, spectral_dtype dtype);
+
+/* A matrix in its stored dtype. Element (i, j) is data[i·row_stride + j·col_stride], strides in elements, one of them 1
+ * in every layout met so far (the other paths are correct but slow). data NULL: the batch's source delivers the bytes. */
+typedef struct {
+    const void *data;
+    spectral_dtype dtype;
+    size_t rows, cols;
+    size_t row_stride, col_stride;
+} spectral_view;
+
+/* spectral_view_bytes - the span of the view in bytes, from its first element to behind its last; 0 when empty, or when
+ * it does not fit size_t. This is how much the source is asked for. */
+size_t spectral_view_bytes(const spectral_view *view);
+
+typedef struct {
+    spectral_view a; /* r × n */
+    spectral_view b; /* m × r */
+    double scale;    /* s */
+    double support_a; /* > 0: count the entries of A with |x| above it (init-law test); 0: do not */
+} spectral_module;
+
+/* Entry statistics of one factor, exact over all entries. */
+typedef struct {
+    double max_abs;
+    double mean_abs;
+    double sum_squares;      /* may over- or underflow where the norm does not: entries of 1e±200 */
+    double kurtosis;         /* Pearson: 3 for a Gaussian, 1.8 for a uniform; NaN when the entries are constant */
+    double outside_support;  /* fraction of entries above the module's support_a; A only, else 0 */
+    uint64_t n_nonfinite;    /* NaN and ±Inf; the other fields mean nothing when this is not 0 */
+    double gram_offdiagonal; /* max over k ≠ l of |G_kl| / sqrt(G_kk·G_ll); 0 when r = 1. Rank directions with G_kk = 0
+                                are passed over */
+} spectral_factor;
+
+typedef enum { SPECTRAL_PATH_GRAM, SPECTRAL_PATH_QR, SPECTRAL_PATH_ZERO } spectral_path;
+
+/* What is known of one module. The three arrays are the caller's storage:
+ * sigma min(r, m, n), sigma_a min(r, n), sigma_b min(m, r) doubles. */
+typedef struct {
+    spectral_status status; /* anything but OK: only status and the n_nonfinite counts are set */
+    spectral_path path;     /* ZERO: ΔW is exactly 0, every σ of it too */
+    double *sigma;          /* of ΔW = s·B·A, descending, ≥ 0, with |s| */
+    double *sigma_a;        /* of A, without s */
+    double *sigma_b;        /* of B, without s */
+    double frobenius;       /* ‖ΔW‖_F, from the Gram matrices or from the core, not from σ */
+    double residual;        /* |‖ΔW‖_F² − Σσ²| / ‖ΔW‖_F²; 0 when ΔW = 0 */
+    double kurtosis;        /* of the entries of ΔW, Pearson; NaN when ΔW has no variance, and from a sample also when
+                               the variance is below 1e-6 of the mean square */
+    double kurtosis_se;     /* standard error of the sample of rows; 0 when every row was read */
+    double gram_gap;        /* ‖G_A − G_B‖_F / max(‖G_A‖_F, ‖G_B‖_F): 0 for B = U√S, A = √S·Vᵀ; 0 when both are 0 */
+    spectral_factor a, b;
+} spectral_result;
+
+typedef struct {
+    bool precise;     /* QR path for every module */
+    bool all_rows;    /* kurtosis over all rows of ΔW: costs O(m·n·r) */
+    unsigned n_rows;  /* rows sampled for the kurtosis; 0: the default */
+    uint64_t seed;    /* of that sample; the same seed gives the same rows on any machine and with any threads */
+} spectral_options;
+
+/* Where the bytes of views without data come from.
+ * read - deliver spectral_view_bytes() bytes of factor 'a' or 'b' of module index into dst; 0 on success.
+ * Called from worker threads, for different modules at once. */
+typedef struct {
+    void *ctx;
+    int (*read)(void *ctx, size_t index, char factor, void *dst, size_t bytes);
+} spectral_source;
+
+/* Who runs the modules side by side. run - call task(arg, i, worker) once for each i < n, return when all are done.
+ * worker < the engine's n_workers is the same for no two calls that run at the same time. */
+typedef struct {
+    void *ctx;
+    void (*run)(void *ctx, size_t worker, size_t n, void (*task)(void *arg, size_t index, size_t worker), void *arg);
+} spectral_executor;
+
+typedef struct spectral_engine spectral_engine;
+
+/* spectral_engine_create - the CPU backend with one workspace a worker, which grows to the largest module it met.
+ * In:    n_workers ≥ 1
+ * Errs:  SPECTRAL_E_MEMORY; *out is NULL then
+ * Owner: the caller destroys it. Pins OpenBLAS to one thread, for the whole process. */
+spectral_status spectral_engine_create(size_t n_workers, spectral_engine **out);
+void spectral_engine_destroy(spectral_engine *engine); /* NULL is accepted */
+
+/* spectral_engine_name - backend and library, for reports: "cpu (AVX-512, OpenBLAS 0.3.21 SkylakeX)". */
+const char *spectral_engine_name(const spectral_engine *engine);
+
+/* spectral_batch - the spectra of n modules.
+ * In:     modules[n]; source NULL when every view has data; executor NULL: serial in the calling thread as worker
+ *         `worker`; options NULL: all defaults
+ * Out:    results[n], whose arrays the caller has allocated. One module's failure is its own status and stops no other
+ * Errs:   none of its own: each result carries its status
+ * Thread: safe for calls whose workers differ
+ * Cost:   O((m + n)·r²) flops and one pass over the bytes a module; memory: one module's factors a worker, in their
+ *         stored dtype when they come from the source, plus O(r² + m + block)
+ * Source: Golub & Van Loan, Matrix Computations, 8.6; Drmač & Veselić, New fast and accurate Jacobi SVD, 2008 */
+void spectral_batch(spectral_engine *engine, size_t worker, const spectral_module *modules, size_t n,
+                    const spectral_options *options, const spectral_source *source, const spectral_executor *executor,
+                    spectral_result *results);
+
+/* spectral_left_vector - the leading left singular vector u₁ of ΔW (m, unit length; its sign is arbitrary, so the entry
+ * of largest magnitude is made positive), and *sigma1 with |s|.
+ * In:     one module; index is handed to source
+ * Errs:   as spectral_result.status; SPECTRAL_E_SHAPE also when ΔW = 0, which has no leading vector. Outputs untouched
+ * Cost:   as one module of spectral_batch */
+spectral_status spectral_left_vector(spectral_engine *engine, size_t worker, const spectral_module *module,
+                                     size_t index, const spectral_source *source, double *u, double *sigma1);
+
+/* Scalars of a spectrum. sigma[n] descending, ≥ 0. Each is NaN where it does not exist (all σ zero).
+ *     stable_rank    = Σσ² / σ₁²            concentration = σ₁ / Σσ
+ *     entropy        = −Σ p ln p, p = σ/Σσ  energy_top1   = σ₁² / Σσ²
+ *     effective_rank = exp(entropy)         (Roy & Vetterli 2007)
+ * Squares are taken of σ/σ₁, so that nothing over- or underflows. */
+typedef struct {
+    double stable_rank, effective_rank, entropy, concentration, energy_top1;
+} spectral_scalars;
+
+spectral_scalars spectral_scalars_of(const double *sigma, size_t n);
+
+#endif

@@ -1,0 +1,296 @@
+/* Pairing and scale: what a catalog becomes, with and without a config; nothing is dropped in silence.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "analyzer/adapter/adapter.h"
+#include "analyzer/formats/safetensors.h"
+#include "tests/support/fixture.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* An adapter folder, read. */
+typedef struct {
+    fixture fx;
+    tensor_file t;
+    arena *mem;
+    file f;
+    catalog cat;
+    lora_config cfg;
+    adapter a;
+    lora_error err;
+} bench;
+
+static void bench_open(bench *b)
+{
+    memset(b, 0, sizeof *b);
+    fixture_open(&b->fx);
+    tensors_begin(&b->t);
+    b->mem = arena_create();
+    b->f.fd = -1;
+}
+
+static void bench_read(bench *b)
+{
+    tensors_save(&b->t, &b->fx, "adapter_model.safetensors");
+    const char *path = fixture_path(&b->fx, "adapter_model.safetensors");
+    assert_int_equal(file_open(path, &b->f, &b->err), LORA_OK);
+    assert_int_equal(safetensors_read(&b->f, b->mem, &b->cat, &b->err), LORA_OK);
+    assert_int_equal(config_load(path, &b->cat, b->mem, &b->cfg, &b->err), LORA_OK);
+    assert_int_equal(adapter_build(&b->cat, &b->cfg, b->mem, &b->a, &b->err), LORA_OK);
+}
+
+static void bench_close(bench *b)
+{
+    config_release(&b->cfg);
+    file_close(&b->f);
+    arena_destroy(b->mem);
+    fixture_close(&b->fx);
+}
+
+static void add(bench *b, const char *name, unsigned n_dims, const uint64_t *shape)
+{
+    static const float zeros[4096];
+    uint64_t n = 1;
+    for (unsigned i = 0; i < n_dims; i++)
+        n *= shape[i];
+    tensors_add(&b->t, name, "F32", n_dims, shape, zeros, (size_t)n * 4);
+}
+#define ADD(b, name, ...) add(b, name, sizeof((uint64_t[]){__VA_ARGS__}) / 8, (uint64_t[]){__VA_ARGS__})
+
+static void factors_of_one_name_become_a_module_in_natural_order(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "base_model.model.layers.10.q_proj.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.layers.10.q_proj.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.layers.2.q_proj.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.layers.2.q_proj.lora_A.weight", 4, 16);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 2);
+    assert_string_equal(b.a.modules[0].name, "layers.2.q_proj");
+    assert_string_equal(b.a.modules[1].name, "layers.10.q_proj");
+    assert_int_equal(b.a.modules[0].m, 8);
+    assert_int_equal(b.a.modules[0].n, 16);
+    assert_int_equal(b.a.modules[0].r, 4);
+    assert_int_equal(b.a.layout, LAYOUT_PEFT);
+    assert_string_equal(b.a.method, "lora");
+    assert_true(b.a.modules[0].scale == 1);
+    assert_non_null(strstr(b.a.scale_source, "assumed"));
+    bench_close(&b);
+}
+
+static void convolution_factors_are_flattened(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "lora_unet_x_conv1.lora_down.weight", 4, 6, 3, 3);
+    ADD(&b, "lora_unet_x_conv1.lora_up.weight", 5, 4, 1, 1);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    assert_int_equal(b.a.modules[0].n, 54);
+    assert_int_equal(b.a.modules[0].m, 5);
+    assert_int_equal(b.a.layout, LAYOUT_KOHYA);
+    assert_true(b.a.modules[0].scale == 1);
+    bench_close(&b);
+}
+
+static void what_does_not_pair_is_kept_by_name(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "base_model.model.q.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.v.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.score.weight", 2, 8);
+    ADD(&b, "lonely.alpha", 1);
+    ADD(&b, "base_model.model.k.lora_A.weight", 8, 16);
+    ADD(&b, "base_model.model.k.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.o.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.o.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.o.lora_E", 4, 1);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    assert_int_equal(b.a.n_halves, 1);
+    assert_string_equal(b.a.halves[0]->name, "base_model.model.v.lora_A.weight");
+    assert_int_equal(b.a.n_strays, 2);
+    assert_int_equal(b.a.n_skipped, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(b.a.skipped[i].shapes_differ, strcmp(b.a.skipped[i].name, "k") == 0);
+    bench_close(&b);
+}
+
+static void two_adapters_in_one_file_stay_two(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "base_model.model.q.lora_A.one.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.one.weight", 8, 4);
+    ADD(&b, "base_model.model.q.lora_A.two.weight", 2, 16);
+    ADD(&b, "base_model.model.q.lora_B.two.weight", 8, 2);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 2);
+    assert_int_equal(b.a.modules[0].r + b.a.modules[1].r, 6);
+    bench_close(&b);
+}
+
+static void an_alpha_tensor_gives_alpha_over_rank(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype;
+        unsigned char bytes[8];
+        size_t n;
+        double scale; /* with r = 4 */
+    } cases[] = {
+        {"F32", {0, 0, 0x80, 0x3f}, 4, 0.25},               /* 1 */
+        {"F16", {0, 0x48}, 2, 2},                           /* 8 */
+        {"BF16", {0x80, 0x40}, 2, 1},                       /* 4 */
+        {"F64", {0, 0, 0, 0, 0, 0, 0, 0x40}, 8, 0.5},       /* 2 */
+        {"I64", {12, 0, 0, 0, 0, 0, 0, 0}, 8, 3},           /* 12 */
+        {"F32", {0, 0, 0, 0}, 4, 1},                        /* 0: alpha = r */
+        {"F32", {0, 0, 0xc0, 0x7f}, 4, 1},                  /* NaN: as if it were not there */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, "lora_unet_q.lora_down.weight", 4, 16);
+        ADD(&b, "lora_unet_q.lora_up.weight", 8, 4);
+        tensors_add(&b.t, "lora_unet_q.alpha", cases[i].dtype, 0, NULL, cases[i].bytes, cases[i].n);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, 1);
+        assert_true(b.a.modules[0].scale == cases[i].scale);
+        assert_int_equal(b.a.n_strays, 0);
+        bench_close(&b);
+    }
+}
+
+static void scale_of(const char *config, const char *module, double expected, bool ranks_differ, bool bad_pattern)
+{
+    bench b;
+    bench_open(&b);
+    fixture_text(&b.fx, "adapter_config.json", config);
+    char name[200];
+    snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", module);
+    ADD(&b, name, 4, 16);
+    snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", module);
+    ADD(&b, name, 8, 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    if (!(fabs(b.a.modules[0].scale - expected) <= 1e-15 * fabs(expected)))
+        fail_msg("%s: scale %.17g, not %.17g", config, b.a.modules[0].scale, expected);
+    assert_int_equal(b.a.ranks_differ, ranks_differ);
+    assert_int_equal(b.a.bad_pattern, bad_pattern);
+    bench_close(&b);
+}
+
+static void the_config_gives_the_scale_as_peft_reads_it(void **state)
+{
+    (void)state;
+    const char *q = "model.layers.3.self_attn.q_proj";
+    scale_of("{\"r\":4,\"lora_alpha\":16}", q, 4, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"use_rslora\":true}", q, 8, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":0}", q, 0, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":-2}", q, -0.5, false, false);
+    /* the tensors' rank is the rank */
+    scale_of("{\"r\":8,\"lora_alpha\":16}", q, 4, true, false);
+    /* patterns: a suffix of whole words, a full name, a regular expression, the first match */
+    scale_of("{\"r\":8,\"lora_alpha\":16,\"rank_pattern\":{\"q_proj\":4},\"alpha_pattern\":{\"q_proj\":2}}", q, 0.5, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"proj\":2}}", q, 4, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"model.layers.3.self_attn.q_proj\":2}}", q, 0.5, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"layers\\\\.[0-4]\\\\..*\":2}}", q, 0.5, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"k_proj\":2,\"q_proj|v_proj\":1,\"q_proj\":3}}", q, 0.25, false, false);
+    /* what is no number, or no expression, is passed over, and said */
+    scale_of("{\"r\":4,\"lora_alpha\":\"16\"}", q, 1, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"(\":2}}", q, 4, false, true);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"((a|a)*)*\":2}}",
+             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", 4, false, true);
+}
+
+static void diffusers_metadata_gives_the_scale_a_component(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    tensors_metadata(&b.t, "{\"lora_adapter_metadata\":\"{\\\"unet.r\\\":4,\\\"unet.lora_alpha\\\":2,"
+                           "\\\"text_encoder.r\\\":4,\\\"text_encoder.lora_alpha\\\":8}\"}");
+    ADD(&b, "unet.mid_block.to_q.lora_A.weight", 4, 16);
+    ADD(&b, "unet.mid_block.to_q.lora_B.weight", 8, 4);
+    ADD(&b, "text_encoder.layers.0.q_proj.lora_A.weight", 4, 16);
+    ADD(&b, "text_encoder.layers.0.q_proj.lora_B.weight", 8, 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 2);
+    assert_int_equal(b.a.layout, LAYOUT_DIFFUSERS);
+    assert_true(b.a.modules[0].scale == 2); /* text_encoder */
+    assert_true(b.a.modules[1].scale == 0.5);
+    bench_close(&b);
+}
+
+static void a_broken_config_is_a_fault_with_its_place(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    fixture_text(&b.fx, "adapter_config.json", "{\"r\": 4, oops}");
+    ADD(&b, "base_model.model.q.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
+    bench_read(&b);
+    assert_int_equal(b.cfg.fault.code, LORA_E_JSON);
+    assert_in_range(b.cfg.fault.offset, 8, 10); /* as cJSON tells it */
+    assert_int_equal(b.a.n_modules, 1);
+    bench_close(&b);
+}
+
+static void an_endless_config_is_refused_by_its_size(void **state)
+{
+    (void)state;
+    cJSON *tree = NULL;
+    lora_error err = {0};
+    static char text[3000000];
+    memset(text, ',', sizeof text);
+    assert_int_equal(sidefile_parse(text, sizeof text, "config", &tree, &err), LORA_E_TOO_LARGE);
+    assert_null(tree);
+}
+
+static void inits_that_do_not_start_at_zero_are_known(void **state)
+{
+    (void)state;
+    lora_config cfg = {0};
+    assert_true(config_starts_at_zero(&cfg));
+    static const char *const zero[] = {"true", "gaussian", "eva", "mica"}, *const other[] = {"false", "pissa", "pissa_niter_4", "olora", "loftq"};
+    for (size_t i = 0; i < 4; i++) {
+        cfg.init = zero[i];
+        assert_true(config_starts_at_zero(&cfg));
+    }
+    for (size_t i = 0; i < 5; i++) {
+        cfg.init = other[i];
+        assert_false(config_starts_at_zero(&cfg));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(factors_of_one_name_become_a_module_in_natural_order),
+        cmocka_unit_test(convolution_factors_are_flattened),
+        cmocka_unit_test(what_does_not_pair_is_kept_by_name),
+        cmocka_unit_test(two_adapters_in_one_file_stay_two),
+        cmocka_unit_test(an_alpha_tensor_gives_alpha_over_rank),
+        cmocka_unit_test(the_config_gives_the_scale_as_peft_reads_it),
+        cmocka_unit_test(diffusers_metadata_gives_the_scale_a_component),
+        cmocka_unit_test(a_broken_config_is_a_fault_with_its_place),
+        cmocka_unit_test(an_endless_config_is_refused_by_its_size),
+        cmocka_unit_test(inits_that_do_not_start_at_zero_are_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

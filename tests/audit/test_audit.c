@@ -1,0 +1,290 @@
+/* The pipeline on made-up files: what each fault becomes, what never counts as clean, and memory that ends anywhere.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+/* LDFLAGS: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+#include "analyzer/loraudit.h"
+#include "tests/support/alloc_fault.h"
+#include "tests/support/fixture.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static lora_auditor *auditor;
+static fixture fx;
+
+static int set_up(void **state)
+{
+    (void)state;
+    lora_options options = {.jobs = 2, .rules = RULE_SET_ALL};
+    fixture_open(&fx);
+    return lora_auditor_create(&options, &auditor, NULL) != LORA_OK;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    lora_auditor_destroy(auditor);
+    fixture_close(&fx);
+    return 0;
+}
+
+static lora_record *audit(const char *name)
+{
+    lora_record *r = NULL;
+    assert_int_equal(lora_audit_file(auditor, 0, fixture_path(&fx, name), &r, NULL), LORA_OK);
+    assert_non_null(r);
+    return r;
+}
+
+static const finding *find_rule(const lora_record *r, const char *rule)
+{
+    for (size_t i = 0; i < r->n_findings; i++)
+        if (strcmp(r->findings[i].rule, rule) == 0)
+            return &r->findings[i];
+    return NULL;
+}
+
+static void what_is_no_adapter_file_says_what_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        lora_code code;
+        record_status status;
+    } cases[] = {
+        {"", 0, LORA_E_EMPTY, STATUS_ERROR},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", 64, LORA_E_LFS_POINTER, STATUS_ERROR},
+        {"\x89PNG\r\n\x1a\n0000", 12, LORA_E_FORMAT, STATUS_ERROR},
+        {"<!DOCTYPE html><html>", 21, LORA_E_FORMAT, STATUS_ERROR},
+        {"GGUF\x03\0\0\0", 8, LORA_E_CONTAINER, STATUS_UNSUPPORTED},
+        {"\xff\0\0\0\0\0\0\0{", 9, LORA_E_HEADER_TRUNCATED, STATUS_ERROR},
+        {"\x02\0\0\0\0\0\0\0{}", 10, LORA_OK, STATUS_NOT_LORA},
+        {"\x02\0\0\0\0\0\0\0{}x", 11, LORA_E_TRAILING, STATUS_ERROR},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_write(&fx, "case.safetensors", cases[i].bytes, cases[i].n);
+        lora_record *r = audit("case.safetensors");
+        if (r->status != cases[i].status || r->error.code != cases[i].code)
+            fail_msg("case %zu: %s, %s", i, status_name(r->status), lora_code_name(r->error.code));
+        assert_int_equal(find_rule(r, "unreadable-file") != NULL, cases[i].code != LORA_OK);
+        record_destroy(r);
+    }
+}
+
+static void what_is_no_file_is_an_error_and_never_blocks(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(fixture_path(&fx, "pipe.safetensors"), 0600), 0);
+    static const struct {
+        const char *name;
+        lora_code code;
+    } cases[] = {{"pipe.safetensors", LORA_E_NOT_REGULAR}, {"absent.safetensors", LORA_E_NOT_FOUND}, {".", LORA_E_NOT_REGULAR}};
+    for (size_t i = 0; i < 3; i++) {
+        lora_record *r = audit(cases[i].name);
+        assert_int_equal(r->status, STATUS_ERROR);
+        assert_int_equal(r->error.code, cases[i].code);
+        record_destroy(r);
+    }
+}
+
+/* One module; size_b 0 leaves B zero. */
+static void make_adapter(const char *name, double size_b)
+{
+    tensor_file t;
+    uint64_t seed = 7;
+    tensors_begin(&t);
+    tensors_add_pair(&t, "layers.0.q_proj", 32, 48, 4, 0.1, size_b, &seed);
+    tensors_add_pair(&t, "layers.1.q_proj", 32, 48, 4, 0.1, size_b, &seed);
+    tensors_save(&t, &fx, name);
+}
+
+static void an_untrained_adapter_is_told_from_a_trained_one(void **state)
+{
+    (void)state;
+    make_adapter("zero/adapter_model.safetensors", 0);
+    lora_record *r = audit("zero/adapter_model.safetensors");
+    assert_int_equal(r->status, STATUS_UNTRAINED);
+    assert_non_null(find_rule(r, "untrained-adapter"));
+    assert_null(strstr(find_rule(r, "untrained-adapter")->message, "although"));
+    assert_true(isnan(r->modules[0].scalars.stable_rank));
+    record_destroy(r);
+    fixture_text(&fx, "zero/adapter_config.json", "{\"r\":4,\"lora_alpha\":8,\"init_lora_weights\":\"pissa\"}");
+    r = audit("zero/adapter_model.safetensors");
+    assert_non_null(strstr(find_rule(r, "untrained-adapter")->message, "although init_lora_weights = pissa"));
+    record_destroy(r);
+    make_adapter("one.safetensors", 0.1);
+    r = audit("one.safetensors");
+    assert_int_equal(r->status, STATUS_OK);
+    assert_null(find_rule(r, "untrained-adapter"));
+    record_destroy(r);
+}
+
+static void a_value_that_is_no_number_is_a_finding_not_a_clean_pass(void **state)
+{
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3; i++) {
+        float a[8] = {1, 2, 3, 4, 5, 6, 7, 8}, b[6] = {1, 2, 3, 4, 5, 6};
+        (i == 1 ? b : a)[3] = bad[i];
+        tensor_file t;
+        tensors_begin(&t);
+        tensors_add_f32(&t, "q.lora_A.weight", 2, 4, a);
+        tensors_add_f32(&t, "q.lora_B.weight", 3, 2, b);
+        tensors_save(&t, &fx, "nan.safetensors");
+        lora_record *r = audit("nan.safetensors");
+        const finding *f = find_rule(r, "non-finite-weights");
+        assert_non_null(f);
+        assert_int_equal(f->severity, SEVERITY_HIGH);
+        assert_string_equal(f->module, "q");
+        assert_true(isnan(r->frobenius) && isnan(r->spectral));
+        assert_int_equal(r->status, STATUS_OK);
+        record_destroy(r);
+    }
+}
+
+static void shapes_that_do_not_fit_and_strays_are_named(void **state)
+{
+    (void)state;
+    tensor_file t;
+    uint64_t seed = 3;
+    float ones[64];
+    for (int i = 0; i < 64; i++)
+        ones[i] = 1;
+    tensors_begin(&t);
+    tensors_add_pair(&t, "q", 8, 8, 2, 1, 1, &seed);
+    tensors_add_f32(&t, "k.lora_A.weight", 4, 8, ones);
+    tensors_add_f32(&t, "k.lora_B.weight", 8, 2, ones);
+    tensors_add_f32(&t, "v.lora_A.weight", 2, 8, ones);
+    tensors_add_f32(&t, "score.weight", 2, 8, ones);
+    tensors_save(&t, &fx, "odd/adapter_model.safetensors");
+    lora_record *r = audit("odd/adapter_model.safetensors");
+    assert_int_equal(r->status, STATUS_OK);
+    assert_int_equal(r->adapter.n_modules, 1);
+    assert_string_equal(find_rule(r, "rank-mismatch")->module, "k");
+    assert_int_equal(find_rule(r, "stray-tensors")->severity, SEVERITY_MEDIUM);
+    record_destroy(r);
+}
+
+static void a_declared_head_is_no_stray_to_worry_about(void **state)
+{
+    (void)state;
+    tensor_file t;
+    uint64_t seed = 3;
+    float ones[64] = {0};
+    tensors_begin(&t);
+    tensors_add_pair(&t, "q", 8, 8, 2, 1, 1, &seed);
+    tensors_add_f32(&t, "base_model.model.score.weight", 2, 8, ones);
+    tensors_save(&t, &fx, "head/adapter_model.safetensors");
+    lora_record *r = audit("head/adapter_model.safetensors");
+    assert_int_equal(find_rule(r, "stray-tensors")->severity, SEVERITY_LOW);
+    record_destroy(r);
+    fixture_text(&fx, "head/adapter_config.json", "{\"r\":3,\"lora_alpha\":8,\"modules_to_save\":[\"score\"]}");
+    r = audit("head/adapter_model.safetensors");
+    assert_int_equal(find_rule(r, "stray-tensors")->severity, SEVERITY_INFO);
+    assert_non_null(strstr(find_rule(r, "rank-mismatch")->message, "declares rank 3"));
+    record_destroy(r);
+}
+
+static void a_scale_that_overflows_is_no_number(void **state)
+{
+    (void)state;
+    make_adapter("scale/adapter_model.safetensors", 0.1);
+    fixture_text(&fx, "scale/adapter_config.json", "{\"r\":4,\"lora_alpha\":1e308}");
+    lora_record *r = audit("scale/adapter_model.safetensors");
+    assert_true(r->status == STATUS_OK || r->status == STATUS_ERROR);
+    assert_false(isinf(r->frobenius) || isinf(r->spectral));
+    record_destroy(r);
+}
+
+static void rules_can_be_left_out(void **state)
+{
+    (void)state;
+    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL & ~((rule_set)1 << rules_find("untrained-adapter", 17))};
+    lora_auditor *other;
+    lora_record *r = NULL;
+    make_adapter("zero2.safetensors", 0);
+    assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
+    assert_int_equal(lora_audit_file(other, 0, fixture_path(&fx, "zero2.safetensors"), &r, NULL), LORA_OK);
+    assert_int_equal(r->n_findings, 0);
+    record_destroy(r);
+    lora_auditor_destroy(other);
+}
+
+static void a_file_above_max_bytes_is_refused(void **state)
+{
+    (void)state;
+    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL, .max_bytes = 100};
+    lora_auditor *other;
+    lora_record *r = NULL;
+    make_adapter("large.safetensors", 1);
+    assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
+    assert_int_equal(lora_audit_file(other, 0, fixture_path(&fx, "large.safetensors"), &r, NULL), LORA_OK);
+    assert_int_equal(r->error.code, LORA_E_TOO_LARGE);
+    record_destroy(r);
+    lora_auditor_destroy(other);
+}
+
+/* Every allocation of an audit fails in turn, alone and with all that follow: an error, no leak, no wrong record. */
+static void memory_may_end_at_any_allocation(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"benchmark-data/samples/ablation-r3/adapter_model.safetensors",
+                                        "benchmark-data/samples/kohya-unet-f16.safetensors",
+                                        "benchmark-data/samples/peft-rslora-patterns-bf16/adapter_model.safetensors",
+                                        "benchmark-data/samples/PROVENANCE.md"};
+    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
+    long most = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        for (int kind = ALLOC_FAULT_STICKY; kind <= ALLOC_FAULT_ONCE; kind++) {
+            bool refused = true;
+            for (long k = 0; refused; k++) {
+                lora_auditor *other = NULL;
+                lora_record *r = NULL;
+                lora_error err = {0};
+                alloc_fault_after(k, (alloc_fault_kind)kind);
+                lora_code code = lora_auditor_create(&options, &other, &err);
+                if (code == LORA_OK)
+                    code = lora_audit_file(other, 0, files[i], &r, &err);
+                refused = alloc_fault_end();
+                if (code != LORA_OK) {
+                    assert_true(refused);
+                    assert_int_equal(code, LORA_E_MEMORY);
+                    assert_int_equal(err.code, LORA_E_MEMORY);
+                    assert_null(r);
+                } else if (i < 3) { /* a side file may have been passed over, the weights may not */
+                    assert_int_equal(r->status, STATUS_OK);
+                }
+                record_destroy(r);
+                lora_auditor_destroy(other);
+                most = k > most ? k : most;
+            }
+        }
+    assert_true(most > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_no_adapter_file_says_what_it_is),
+        cmocka_unit_test(what_is_no_file_is_an_error_and_never_blocks),
+        cmocka_unit_test(an_untrained_adapter_is_told_from_a_trained_one),
+        cmocka_unit_test(a_value_that_is_no_number_is_a_finding_not_a_clean_pass),
+        cmocka_unit_test(shapes_that_do_not_fit_and_strays_are_named),
+        cmocka_unit_test(a_declared_head_is_no_stray_to_worry_about),
+        cmocka_unit_test(a_scale_that_overflows_is_no_number),
+        cmocka_unit_test(rules_can_be_left_out),
+        cmocka_unit_test(a_file_above_max_bytes_is_refused),
+        cmocka_unit_test(memory_may_end_at_any_allocation),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

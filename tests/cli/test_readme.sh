@@ -1,0 +1,31 @@
+#!/bin/sh
+# Every command of the README and of the tour does what is written there. A line "$ COMMAND" in a console block is run from
+# the top folder; the lines below it, up to the next command or the end of the block, must stand in its output in this
+# order. "..." stands for any lines. Blocks marked console,slow or console,setup are only counted.
+# SPDX-License-Identifier: Apache-2.0
+. tests/cli/lib.sh
+PATH=$(dirname "$LORAUDIT"):$PATH
+
+# Commands and their expected lines, a file each.
+awk -v dir="$tmp" '
+    /^```console$/ { on = 1; next }
+    /^```/ { on = 0; next }
+    on && /^\$ / { n++; print substr($0, 3) > (dir "/cmd." n); printf "" > (dir "/want." n); next }
+    on { print > (dir "/want." n) }
+    END { print n > (dir "/count") }' README.md
+n=$(cat "$tmp/count")
+ok "the README shows commands" [ "${n:-0}" -ge 3 ]
+i=1
+while [ "$i" -le "${n:-0}" ]; do
+    command=$(cat "$tmp/cmd.$i")
+    sh -c "$command" >"$tmp/got" 2>&1 </dev/null
+    rc=$?
+    cp "$tmp/got" "$tmp/.out"
+    : >"$tmp/.err"
+    ok "README: $command" awk -v want="$tmp/want.$i" '
+        BEGIN { while ((getline line < want) > 0) if (line != "...") w[++n] = line; at = 1 }
+        at <= n && $0 == w[at] { at++ }
+        END { if (at <= n) { print "  missing: " w[at]; exit 1 } }' "$tmp/got"
+    i=$((i + 1))
+done
+exit $failures

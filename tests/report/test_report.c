@@ -1,0 +1,191 @@
+/* Report writers: the JSON writer's commas, brackets and numbers; tables that stay inside their columns and let no
+ * terminal escape through; every finding rule that exists is in the rule table.
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "analyzer/loraudit.h"
+#include "analyzer/report/json_writer.h"
+#include "analyzer/report/table_text.h"
+#include "tests/support/fixture.h"
+
+#include <cJSON.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void the_writer_keeps_commas_and_brackets(void **state)
+{
+    (void)state;
+    strbuf out = {0};
+    json_writer w = {.out = &out};
+    json_open(&w, NULL, '{');
+    json_open(&w, "empty", '[');
+    json_close(&w, ']');
+    json_open(&w, "list", '[');
+    json_count(&w, NULL, 18446744073709551615u);
+    json_text(&w, NULL, "a\"\n");
+    json_null(&w, NULL);
+    json_close(&w, ']');
+    json_number(&w, "nan", NAN);
+    json_number(&w, "tenth", 0.1);
+    json_bool(&w, "yes", true);
+    json_numbers(&w, "x", (double[]){1, INFINITY}, 2);
+    json_numbers(&w, "none", NULL, 2);
+    json_close(&w, '}');
+    assert_string_equal(out.data, "{\"empty\":[],\"list\":[18446744073709551615,\"a\\\"\\n\",null],\"nan\":null,"
+                                  "\"tenth\":0.1,\"yes\":true,\"x\":[1,null],\"none\":null}");
+    strbuf_free(&out);
+}
+
+static void the_indented_form_parses_to_the_same(void **state)
+{
+    (void)state;
+    strbuf out = {0};
+    json_writer w = {.out = &out, .indented = true};
+    json_open(&w, NULL, '{');
+    json_open(&w, "a", '{');
+    json_close(&w, '}');
+    json_numbers(&w, "x", (double[]){1, 2}, 2);
+    json_close(&w, '}');
+    assert_string_equal(out.data, "{\n  \"a\": {},\n  \"x\": [1, 2]\n}");
+    strbuf_free(&out);
+}
+
+/* An adapter whose module names hold what a terminal would obey. */
+static lora_record *hostile_record(fixture *fx, lora_auditor **auditor)
+{
+    tensor_file t;
+    float ones[16] = {1, 2, 3, 4, 5, 6, 7, 8};
+    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
+    lora_record *r = NULL;
+    fixture_open(fx);
+    tensors_begin(&t);
+    tensors_add_f32(&t, "\\u001b[2Jevil\\u202e.q_proj.lora_A.weight", 2, 4, ones);
+    tensors_add_f32(&t, "\\u001b[2Jevil\\u202e.q_proj.lora_B.weight", 4, 2, ones);
+    tensors_add_f32(&t, "\\u001b]0;title\\u0007.weight", 2, 2, ones);
+    tensors_save(&t, fx, "x/adapter_model.safetensors");
+    fixture_text(fx, "x/adapter_config.json", "{\"r\":2,\"lora_alpha\":2,\"base_model_name_or_path\":\"\\u001b[31mred\"}");
+    assert_int_equal(lora_auditor_create(&options, auditor, NULL), LORA_OK);
+    assert_int_equal(lora_audit_file(*auditor, 0, fixture_path(fx, "x/adapter_model.safetensors"), &r, NULL), LORA_OK);
+    assert_int_equal(r->status, STATUS_OK);
+    return r;
+}
+
+static void no_escape_of_a_file_reaches_the_terminal(void **state)
+{
+    (void)state;
+    fixture fx;
+    lora_auditor *auditor;
+    lora_record *r = hostile_record(&fx, &auditor);
+    static const report_format *const formats[] = {&report_table, &report_json, &report_ndjson};
+    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80};
+    for (size_t i = 0; i < 3; i++) {
+        strbuf out = {0};
+        scan_summary sum = {0};
+        summary_add(&sum, r);
+        formats[i]->begin(&out, &ctx);
+        formats[i]->record(&out, &ctx, r, 0);
+        formats[i]->end(&out, &ctx, &sum);
+        formats[i]->inspect(&out, &ctx, r);
+        assert_false(out.failed);
+        assert_null(memchr(out.data, 0x1b, out.length));
+        assert_null(memchr(out.data, 0x07, out.length));
+        assert_null(strstr(out.data, i == 0 ? "\xe2\x80\xae" : "\x1b"));
+        assert_int_equal(text_utf8_invalid(out.data, out.length), out.length);
+        strbuf_free(&out);
+    }
+    record_destroy(r);
+    lora_auditor_destroy(auditor);
+    fixture_close(&fx);
+}
+
+static void tables_keep_to_their_columns(void **state)
+{
+    (void)state;
+    static const char *const samples[] = {"ablation-r3/adapter_model.safetensors", "kohya-unet-f16.safetensors",
+                                          "not-finite/adapter_model.safetensors", "PROVENANCE.md",
+                                          "peft-rslora-patterns-bf16/adapter_model.safetensors"};
+    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
+    lora_auditor *auditor;
+    assert_int_equal(lora_auditor_create(&options, &auditor, NULL), LORA_OK);
+    for (size_t columns = 80; columns <= 200; columns += 60)
+        for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+            char path[200];
+            lora_record *r = NULL;
+            report_context ctx = {.columns = columns};
+            strbuf out = {0};
+            scan_summary sum = {0};
+            snprintf(path, sizeof path, "benchmark-data/samples/%s", samples[i]);
+            assert_int_equal(lora_audit_file(auditor, 0, path, &r, NULL), LORA_OK);
+            summary_add(&sum, r);
+            report_table.begin(&out, &ctx);
+            report_table.record(&out, &ctx, r, 0);
+            report_table.end(&out, &ctx, &sum);
+            report_table.inspect(&out, &ctx, r);
+            for (const char *line = out.data; *line; line += strcspn(line, "\n") + 1) {
+                size_t n = strcspn(line, "\n");
+                if (text_width(line, n) > columns)
+                    fail_msg("%zu columns wanted: %.*s", columns, (int)n, line);
+            }
+            strbuf_free(&out);
+            record_destroy(r);
+        }
+    lora_auditor_destroy(auditor);
+}
+
+static void the_scan_document_is_json_with_every_field_of_the_contract(void **state)
+{
+    (void)state;
+    fixture fx;
+    lora_auditor *auditor;
+    lora_record *r = hostile_record(&fx, &auditor);
+    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80};
+    strbuf out = {0};
+    scan_summary sum = {0};
+    summary_add(&sum, r);
+    summary_add(&sum, r);
+    report_json.begin(&out, &ctx);
+    report_json.record(&out, &ctx, r, 0);
+    report_json.record(&out, &ctx, r, 1);
+    report_json.end(&out, &ctx, &sum);
+    cJSON *tree = cJSON_ParseWithLength(out.data, out.length);
+    assert_non_null(tree);
+    static const char *const top[] = {"schema", "tool", "summary", "adapters"};
+    static const char *const fields[] = {"schema", "path", "status", "error", "container", "layout", "method", "bytes", "adapter",
+                                         "totals", "modules", "dataset_size", "safety", "findings"};
+    static const char *const module_fields[] = {
+        "name", "component", "role", "layer", "out", "in", "rank", "scale", "frobenius", "residual", "sigma", "sigma_a", "sigma_b",
+        "stable_rank", "effective_rank", "entropy", "concentration", "energy_top1", "kurtosis", "kurtosis_se"};
+    for (size_t i = 0; i < sizeof top / sizeof *top; i++)
+        assert_non_null(cJSON_GetObjectItem(tree, top[i]));
+    cJSON *adapters = cJSON_GetObjectItem(tree, "adapters");
+    assert_int_equal(cJSON_GetArraySize(adapters), 2);
+    cJSON *first = cJSON_GetArrayItem(adapters, 0);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        assert_non_null(cJSON_GetObjectItem(first, fields[i]));
+    cJSON *module = cJSON_GetArrayItem(cJSON_GetObjectItem(first, "modules"), 0);
+    for (size_t i = 0; i < sizeof module_fields / sizeof *module_fields; i++)
+        assert_non_null(cJSON_GetObjectItem(module, module_fields[i]));
+    cJSON_Delete(tree);
+    strbuf_free(&out);
+    record_destroy(r);
+    lora_auditor_destroy(auditor);
+    fixture_close(&fx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_writer_keeps_commas_and_brackets),
+        cmocka_unit_test(the_indented_form_parses_to_the_same),
+        cmocka_unit_test(no_escape_of_a_file_reaches_the_terminal),
+        cmocka_unit_test(tables_keep_to_their_columns),
+        cmocka_unit_test(the_scan_document_is_json_with_every_field_of_the_contract),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
