@@ -123,8 +123,7 @@ static void judge_without_modules(audit *u)
     lora_error fault = {0};
     if (a->has_foreign && a->foreign_low_rank) {
         lora_fail_at(&fault, LORA_E_METHOD, u->cat.tensors[0].entry_offset,
-                     "layout %s, method %s: %zu modules, none of which this version computes", layout_name(a->layout),
-                     a->method, a->n_skipped);
+                     "layout %s, method %s: recognised, not computed by this version", layout_name(a->layout), a->method);
         refuse(r, STATUS_UNSUPPORTED, &fault);
     } else if (a->n_skipped + a->n_halves > 0 && !a->has_foreign) {
         lora_fail_at(&fault, LORA_E_LAYOUT, u->cat.tensors[0].entry_offset, "no factor pair can be computed: %s",

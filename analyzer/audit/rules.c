@@ -94,9 +94,11 @@ static bool rule_nonfinite(lora_record *r)
     for (size_t i = 0; i < r->adapter.n_modules; i++)
         if (pick_nonfinite(r, i))
             entries += r->modules[i].spectrum.a.n_nonfinite + r->modules[i].spectrum.b.n_nonfinite;
-    finding *f = record_add_finding(r, "non-finite-weights", SEVERITY_HIGH, n == 1 ? names[0] : NULL,
-                                    arena_printf(r->mem, "%llu entries are NaN or infinite, in %zu of %zu modules",
-                                                 (unsigned long long)entries, n, r->adapter.n_modules));
+    const char *message =
+        entries ? arena_printf(r->mem, "%llu entries are NaN or infinite, in %zu of %zu modules", (unsigned long long)entries,
+                               n, r->adapter.n_modules)
+                : arena_printf(r->mem, "the update of %zu of %zu modules exceeds float64", n, r->adapter.n_modules);
+    finding *f = record_add_finding(r, "non-finite-weights", SEVERITY_HIGH, n == 1 ? names[0] : NULL, message);
     evidence_number(f, "entries", (double)entries);
     evidence_number(f, "modules", (double)n);
     evidence_list(f, "names", names, listed(n));

@@ -42,6 +42,8 @@ lora_code file_open(const char *path, file *f, lora_error *err)
     struct stat st;
     if (stat(path, &st) != 0)
         return lora_fail_sys(err, LORA_E_OPEN, errno, "cannot open %s", label);
+    if (S_ISDIR(st.st_mode) && access(path, R_OK | X_OK) != 0) /* why it could not be walked */
+        return lora_fail_sys(err, LORA_E_OPEN, errno, "cannot open the folder %s", label);
     if (!S_ISREG(st.st_mode))
         return not_regular(label, st.st_mode, err);
 

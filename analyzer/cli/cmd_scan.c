@@ -104,6 +104,11 @@ static int run_scan(scan *s)
     s->ctx = output_context(&s->out, o);
     s->ctx.backend = lora_auditor_backend(s->auditor);
     s->ctx.threads = lora_auditor_workers(s->auditor);
+    s->ctx.folder = walk_common_folder(s->inputs);
+    if (!s->ctx.folder) {
+        lora_fail(&s->fault, LORA_E_MEMORY, "no memory for the list of files");
+        return internal_error(&s->fault);
+    }
     s->progress = !o->quiet && !o->no_progress && s->inputs->n > 1 && isatty(STDERR_FILENO) == 1 && !isatty(s->out.fd);
     s->summary.n_passed_over = s->inputs->n_passed_over;
     if (o->verbose)

@@ -79,7 +79,7 @@ report_context output_context(const output *out, const cli_options *o)
 {
     bool terminal = isatty(out->fd) == 1;
     const char *no_colour = getenv("NO_COLOR");
-    report_context ctx = {.modules = o->modules, .columns = 80};
+    report_context ctx = {.modules = o->modules, .columns = 80, .folder = ""};
     ctx.colour = o->colour == COLOUR_ALWAYS || (o->colour == COLOUR_AUTO && terminal && !(no_colour && *no_colour));
     struct winsize size;
     if (terminal && ioctl(out->fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 60)

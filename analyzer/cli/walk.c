@@ -178,6 +178,22 @@ lora_code walk_add(walk *w, const char *path, lora_error *err)
     return take(w, path, err);
 }
 
+const char *walk_common_folder(const walk *w)
+{
+    if (w->n < 2)
+        return "";
+    size_t n = strlen(w->paths[0]);
+    for (size_t i = 1; i < w->n; i++) {
+        size_t same = 0;
+        while (same < n && w->paths[i][same] == w->paths[0][same])
+            same++;
+        n = same;
+    }
+    while (n > 0 && w->paths[0][n - 1] != '/')
+        n--;
+    return arena_strndup(w->mem, w->paths[0], n);
+}
+
 lora_code walk_add_list(walk *w, const char *name, bool null_separated, lora_error *err)
 {
     FILE *list = strcmp(name, "-") == 0 ? stdin : fopen(name, "r");

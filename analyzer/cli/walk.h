@@ -25,6 +25,10 @@ typedef struct {
  * will say why. Errs: LORA_E_MEMORY. */
 lora_code walk_add(walk *w, const char *path, lora_error *err);
 
+/* walk_common_folder - the folder, with its '/', below which all paths lie when there are several; "" when there is none.
+ * In w->mem; NULL without memory. */
+const char *walk_common_folder(const walk *w);
+
 /* walk_add_list - every path in the file called name ("-": stdin), one a line, or NUL-terminated.
  * Errs: LORA_E_OPEN and its kind, LORA_E_READ, LORA_E_MEMORY. */
 lora_code walk_add_list(walk *w, const char *name, bool null_separated, lora_error *err);

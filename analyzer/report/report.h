@@ -23,6 +23,7 @@ typedef struct {
     bool modules;  /* the module list in scan records */
     bool colour;   /* escape sequences allowed */
     size_t columns; /* to lay a table out for; at least 60 */
+    const char *folder; /* ends with '/': the folder that all paths share, which a table says once; or "" */
 } report_context;
 
 typedef struct {

@@ -17,6 +17,10 @@ static size_t path_columns(const report_context *ctx)
 
 static void table_begin(strbuf *out, const report_context *ctx)
 {
+    if (*ctx->folder) {
+        text_escape(out, ctx->folder, strlen(ctx->folder));
+        strbuf_puts(out, "\n\n");
+    }
     table_style(out, ctx, "1");
     table_cell(out, "ADAPTER", path_columns(ctx), ALIGN_LEFT);
     strbuf_puts(out, " LAYOUT     MODS   RANK     ‖ΔW‖        σ₁ SAMPLES");
@@ -29,6 +33,7 @@ static void put_path(strbuf *out, const report_context *ctx, const char *path)
 {
     static const char *const usual[] = {"adapter_model.safetensors", "pytorch_lora_weights.safetensors"};
     char folder[4096];
+    path += strlen(ctx->folder);
     const char *slash = strrchr(path, '/');
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         if (slash && strcmp(slash + 1, usual[i]) == 0 && (size_t)(slash - path) + 2 < sizeof folder) {
@@ -81,20 +86,24 @@ static void table_record(strbuf *out, const report_context *ctx, const lora_reco
 
 static void table_end(strbuf *out, const report_context *ctx, const scan_summary *s)
 {
-    strbuf_printf(out, "\n%zu adapter%s:", s->n_records, s->n_records == 1 ? "" : "s");
+    strbuf sums = {0};
+    strbuf_printf(&sums, "%zu adapter%s:", s->n_records, s->n_records == 1 ? "" : "s");
     const char *comma = " ";
     for (unsigned k = 0; k < STATUS_COUNT; k++)
         if (s->by_status[k]) {
-            strbuf_printf(out, "%s%zu %s", comma, s->by_status[k], status_name((record_status)k));
+            strbuf_printf(&sums, "%s%zu %s", comma, s->by_status[k], status_name((record_status)k));
             comma = ", ";
         }
     comma = "; worst finding: ";
     for (unsigned k = SEVERITY_NONE; k-- > 0;)
         if (s->by_severity[k]) {
-            strbuf_printf(out, "%s%zu %s", comma, s->by_severity[k], severity_name((severity)k));
+            strbuf_printf(&sums, "%s%zu %s", comma, s->by_severity[k], severity_name((severity)k));
             comma = ", ";
         }
     strbuf_putc(out, '\n');
+    table_wrapped(out, ctx, sums.data ? sums.data : "", 0, 0);
+    out->failed |= sums.failed;
+    strbuf_free(&sums);
     if (s->n_passed_over)
         strbuf_printf(out, "%zu other file%s passed over.\n", s->n_passed_over, s->n_passed_over == 1 ? "" : "s");
     table_wrapped(out, ctx,

@@ -83,7 +83,7 @@ static void no_escape_of_a_file_reaches_the_terminal(void **state)
     lora_auditor *auditor;
     lora_record *r = hostile_record(&fx, &auditor);
     static const report_format *const formats[] = {&report_table, &report_json, &report_ndjson};
-    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80};
+    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80, .folder = ""};
     for (size_t i = 0; i < 3; i++) {
         strbuf out = {0};
         scan_summary sum = {0};
@@ -117,7 +117,7 @@ static void tables_keep_to_their_columns(void **state)
         for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
             char path[200];
             lora_record *r = NULL;
-            report_context ctx = {.columns = columns};
+            report_context ctx = {.columns = columns, .folder = ""};
             strbuf out = {0};
             scan_summary sum = {0};
             snprintf(path, sizeof path, "benchmark-data/samples/%s", samples[i]);
@@ -144,7 +144,7 @@ static void the_scan_document_is_json_with_every_field_of_the_contract(void **st
     fixture fx;
     lora_auditor *auditor;
     lora_record *r = hostile_record(&fx, &auditor);
-    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80};
+    report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80, .folder = ""};
     strbuf out = {0};
     scan_summary sum = {0};
     summary_add(&sum, r);
