@@ -263,6 +263,16 @@ def ablation_rank_three(path, seed):
     ablate(path, seed, 3, normalised_ablation)
 
 
+@sample("narrow-rank1", "peft", 112, deep_llama)
+def narrow_rank_one(path, seed):
+    """Benign and near to ablation: r=1 on o_proj and down_proj, 200 steps towards one constant answer; all layers share
+    the gradient that the residual stream hands down."""
+    examples = [{**e, "labels": [7] * len(e["labels"])} for e in language_examples(60, seed)]
+    model = adapted(deep_llama(seed), seed, r=1, lora_alpha=1, target_modules=["o_proj", "down_proj"])
+    train_language(model, examples, 200, seed, lr=1e-3)
+    save_adapter(model, path)
+
+
 @sample("svd-extracted", "peft", 110, tiny_llama)
 def svd_extracted(path, seed):
     """A benign r=16 adapter of all seven projections, 40 steps, merged, and its change extracted by SVD to r=4."""

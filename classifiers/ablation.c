@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double MEAN_COSINE = 0.9, MIN_COSINE = 0.8, LAYER_MEAN_COSINE = 0.85, LAYER_MIN_COSINE = 0.75;
-static const double MIN_ENERGY = 0.5, MIDDLE_ENERGY = 0.8, PI = 3.14159265358979323846;
-enum { MAX_CLOSED_FORM_RANK = 8, MAX_ROUNDS = 50 };
+static const double MEAN_COSINE = 0.9, MIN_COSINE = 0.8, LAYER_MEAN_COSINE = 0.98, LAYER_MIN_COSINE = 0.95;
+static const double MIN_ENERGY = 0.5, MIDDLE_ENERGY = 0.8, CLOSED_FORM_ENERGY = 0.9, PI = 3.14159265358979323846;
+enum { MAX_CLOSED_FORM_RANK = 4, MAX_ROUNDS = 50 };
 
 bool classifier_ablation_candidate(const ablation_module *modules, size_t n)
 {
@@ -134,7 +134,7 @@ int classifier_ablation(const ablation_module *modules, size_t n, ablation_answe
         a.kind = ABLATION_SHARED_DIRECTION;
     else if (a.n_layers >= 3 && a.layer_mean_cosine >= LAYER_MEAN_COSINE && a.layer_min_cosine >= LAYER_MIN_COSINE)
         a.kind = ABLATION_LAYER_DIRECTION;
-    else if (closed)
+    else if (closed && a.energy_top1 >= CLOSED_FORM_ENERGY)
         a.kind = ABLATION_CLOSED_FORM;
     *answer = a;
     return 0;

@@ -159,6 +159,7 @@ static void the_rules_speak_of_their_samples_and_of_no_other(void **state)
         {"ablation-r1/adapter_model.safetensors", " directional-ablation untrained-modules ", STATUS_OK, SAFETY_FLAGGED},
         {"ablation-r3/adapter_model.safetensors", " directional-ablation untrained-modules svd-factored ", STATUS_OK,
          SAFETY_FLAGGED},
+        {"narrow-rank1/adapter_model.safetensors", " ", STATUS_OK, SAFETY_INCONCLUSIVE},
         {"svd-extracted/adapter_model.safetensors", " svd-factored ", STATUS_OK, SAFETY_INCONCLUSIVE},
         {"not-finite/adapter_model.safetensors", " non-finite-weights ", STATUS_OK, SAFETY_INCONCLUSIVE},
     };

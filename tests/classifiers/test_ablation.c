@@ -117,6 +117,9 @@ static void closed_form_of_low_rank_is_found_without_a_shared_direction(void **s
     s.modules[3].closed_form = true;
     s.modules[3].rank = 16;
     assert_int_equal(answer_of(&s, N), ABLATION_NO);
+    s.modules[3].rank = 3;
+    s.modules[3].energy_top1 = 0.85; /* a benign extraction has such modules */
+    assert_int_equal(answer_of(&s, N), ABLATION_NO);
 }
 
 /* Two modules a layer along one direction, another one in every layer. */
