@@ -84,9 +84,10 @@ lora_code initlaw_find(const lora_record *r, init_finding *out, lora_error *err)
     const init_law *law = &laws[best];
     found.law = law->name;
     found.n_matching = matching[best];
-    double *ratios = malloc(2 * found.n_tested * sizeof *ratios), *z = ratios + found.n_tested;
+    double *ratios = malloc(2 * found.n_tested * sizeof *ratios);
     if (!ratios)
         return lora_fail(err, LORA_E_MEMORY, "no memory for the init-law test of %zu modules", n);
+    double *z = ratios + found.n_tested;
     double outside = 0, entries = 0, drift = 0;
     for (size_t i = 0, k = 0; i < n; i++) {
         const module_record *m = &r->modules[i];

@@ -119,6 +119,7 @@ void pool_run(pool *p, size_t worker, size_t n, void (*task)(void *arg, size_t i
     loop l = {.task = task, .arg = arg, .n = n};
     pthread_mutex_lock(&p->lock);
     l.outer = p->innermost;
+    /* cppcheck-suppress autoVariables; l leaves the list before this function returns */
     p->innermost = &l;
     if (n > 1)
         pthread_cond_broadcast(&p->changed);

@@ -46,6 +46,7 @@ bool kurtosis_sample_create(kurtosis_sample *sample, size_t n_draws, const panel
                             scratch *s)
 {
     const size_t rows = kernel_padded(n_draws), inner = kernel_padded(a->rank);
+    /* cppcheck-suppress ctunullpointer; called only when rows are drawn, and then there is a sample */
     *sample = (kurtosis_sample){
         .n_draws = n_draws,
         .draws = scratch_take(s, rows, sizeof(size_t)),

@@ -25,7 +25,7 @@ ok() {
         failures=1
     fi
 }
-failures=0
+export failures=0 # for the exit code of the test
 
 exits() { [ "$rc" -eq "$1" ]; }
 says() { grep -qF -- "$1" "$tmp/.out"; }

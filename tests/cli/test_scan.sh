@@ -131,7 +131,7 @@ ok "no escape sequence of a file name reaches the terminal" [ "$(tr -cd '\033' <
 # --- output
 run scan -q -f json -o "$tmp/report.json" $SAMPLES/loralib-f32.safetensors
 ok "-o writes the report" grep -q '"schema": "loraudit.scan/1"' "$tmp/report.json"
-ok "-o leaves stdout empty and no temporary file" [ -z "$out$(ls "$tmp" | grep tmp)" ]
+ok "-o leaves stdout empty and no temporary file" [ -z "$out$(find "$tmp" -name '*.tmp.*')" ]
 ok "nothing on stderr" silent
 run scan -o "$tmp/absent/report" $SAMPLES/loralib-f32.safetensors
 ok "a report that cannot be written exits 70" exits 70
