@@ -3,7 +3,7 @@
  */
 #include "analyzer/cli/commands.h"
 #include "analyzer/cli/output.h"
-#include "analyzer/cli/walk.h"
+#include "analyzer/cli/scan.h"
 
 #include <stdio.h>
 #include <string.h>

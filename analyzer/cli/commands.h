@@ -12,7 +12,4 @@ int command_rules(const cli_options *o);
 int command_version(const cli_options *o);
 int command_help(const cli_options *o);
 
-/* exit_code_of - what a scan's sums mean for the exit code, for fail_on. */
-int exit_code_of(const scan_summary *s, severity fail_on);
-
 #endif
