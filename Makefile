@@ -21,7 +21,7 @@ OPT := $(OPT_$(VARIANT))
 $(if $(OPT),,$(error VARIANT is one of release, debug, asan, ubsan, tsan, cov; not '$(VARIANT)'))
 
 # pkg-config is asked when a recipe runs, not when this file is read: the rule before it may have installed it.
-PACKAGES   := openblas lapacke libcjson libpcre2-8
+PACKAGES   := openblas lapacke hdf5 libcjson libpcre2-8
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS    = $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
 CFLAGS_ALL  = $(STD) -g $(OPT) $(WARN) $(WERROR) -I. $(PKG_CFLAGS) -pthread $(CFLAGS)

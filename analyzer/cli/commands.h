@@ -8,6 +8,7 @@
 
 int command_scan(const cli_options *o);
 int command_inspect(const cli_options *o);
+int command_spectra(const cli_options *o);
 int command_rules(const cli_options *o);
 int command_version(const cli_options *o);
 int command_help(const cli_options *o);

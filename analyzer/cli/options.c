@@ -9,12 +9,16 @@
 #include <string.h>
 
 #define ON(command) (1u << COMMAND_##command)
+#define AUDITS (ON(SCAN) | ON(INSPECT) | ON(SPECTRA))
+#define REPORTS (ON(SCAN) | ON(INSPECT))
+#define WALKS (ON(SCAN) | ON(SPECTRA))
 
 static const struct {
     const char *name, *synopsis, *help;
 } commands[COMMAND_COUNT] = {
     [COMMAND_SCAN] = {"scan", "PATH...", "audit files, adapter folders or whole trees"},
     [COMMAND_INSPECT] = {"inspect", "PATH", "one adapter, module by module"},
+    [COMMAND_SPECTRA] = {"spectra", "PATH... -o FILE.h5", "norms and spectra as data, in HDF5"},
     [COMMAND_RULES] = {"rules", "", "every rule: severity, what it proves, source"},
     [COMMAND_VERSION] = {"version", "", "version and numerics backend"},
     [COMMAND_HELP] = {"help", "[COMMAND]", "this text, or that of a command"},
@@ -34,26 +38,26 @@ typedef struct {
 } option_info;
 
 static const option_info options[] = {
-    {OPT_FORMAT, 'f', "format", "FORMAT", "table, json or ndjson (default table)", ON(SCAN) | ON(INSPECT)},
-    {OPT_OUTPUT, 'o', "output", "FILE", "write the report there; '-' is stdout", ON(SCAN) | ON(INSPECT) | ON(RULES)},
-    {OPT_JOBS, 'j', "jobs", "N", "worker threads; 0, the default: one a core", ON(SCAN) | ON(INSPECT)},
-    {OPT_DEVICE, 0, "device", "DEVICE", "auto or cpu (this build has no other)", ON(SCAN) | ON(INSPECT)},
-    {OPT_PRECISE, 0, "precise", NULL, "QR and Jacobi for every module: exact small values", ON(SCAN) | ON(INSPECT)},
-    {OPT_MOMENTS, 0, "moments", NULL, "kurtosis over all rows instead of a sample", ON(SCAN) | ON(INSPECT)},
+    {OPT_FORMAT, 'f', "format", "FORMAT", "table, json or ndjson (default table)", REPORTS},
+    {OPT_OUTPUT, 'o', "output", "FILE", "write the report there; '-' is stdout", AUDITS | ON(RULES)},
+    {OPT_JOBS, 'j', "jobs", "N", "worker threads; 0, the default: one a core", AUDITS},
+    {OPT_DEVICE, 0, "device", "DEVICE", "auto or cpu (this build has no other)", AUDITS},
+    {OPT_PRECISE, 0, "precise", NULL, "QR and Jacobi for every module: exact small values", AUDITS},
+    {OPT_MOMENTS, 0, "moments", NULL, "kurtosis over all rows instead of a sample", REPORTS},
     {OPT_MODULES, 0, "modules", NULL, "put the module list into scan records", ON(SCAN)},
-    {OPT_FILES_FROM, 0, "files-from", "FILE", "read paths from FILE, one a line; '-' is stdin", ON(SCAN)},
-    {OPT_NULL, '0', "null", NULL, "paths in --files-from end in NUL", ON(SCAN)},
-    {OPT_INCLUDE, 0, "include", "GLOB", "only files that match; repeatable", ON(SCAN)},
-    {OPT_EXCLUDE, 0, "exclude", "GLOB", "no files or folders that match; repeatable", ON(SCAN)},
-    {OPT_FAIL_ON, 0, "fail-on", "SEVERITY", "exit 1 at none, info, low, medium, high (default) or critical", ON(SCAN) | ON(INSPECT)},
-    {OPT_RULES, 0, "rules", "LIST", "only these rules, separated by commas", ON(SCAN) | ON(INSPECT)},
-    {OPT_EXCLUDE_RULE, 0, "exclude-rule", "ID", "not this rule; repeatable", ON(SCAN) | ON(INSPECT)},
-    {OPT_MAX_BYTES, 0, "max-bytes", "N", "refuse larger files; K, M, G may follow", ON(SCAN) | ON(INSPECT)},
-    {OPT_ALLOW_EMPTY, 0, "allow-empty", NULL, "nothing to scan is no failure", ON(SCAN)},
-    {OPT_COLOUR, 0, "color", "WHEN", "auto, always or never", ON(SCAN) | ON(INSPECT)},
-    {OPT_NO_PROGRESS, 0, "no-progress", NULL, "no progress on stderr", ON(SCAN)},
-    {OPT_QUIET, 'q', "quiet", NULL, "no messages on stderr but errors", ON(SCAN) | ON(INSPECT)},
-    {OPT_VERBOSE, 'v', "verbose", NULL, "say on stderr what is being done", ON(SCAN) | ON(INSPECT)},
+    {OPT_FILES_FROM, 0, "files-from", "FILE", "read paths from FILE, one a line; '-' is stdin", WALKS},
+    {OPT_NULL, '0', "null", NULL, "paths in --files-from end in NUL", WALKS},
+    {OPT_INCLUDE, 0, "include", "GLOB", "only files that match; repeatable", WALKS},
+    {OPT_EXCLUDE, 0, "exclude", "GLOB", "no files or folders that match; repeatable", WALKS},
+    {OPT_FAIL_ON, 0, "fail-on", "SEVERITY", "none, info, low, medium, high (default), critical", REPORTS},
+    {OPT_RULES, 0, "rules", "LIST", "only these rules, separated by commas", REPORTS},
+    {OPT_EXCLUDE_RULE, 0, "exclude-rule", "ID", "not this rule; repeatable", REPORTS},
+    {OPT_MAX_BYTES, 0, "max-bytes", "N", "refuse larger files; K, M, G may follow", AUDITS},
+    {OPT_ALLOW_EMPTY, 0, "allow-empty", NULL, "nothing to scan is no failure", WALKS},
+    {OPT_COLOUR, 0, "color", "WHEN", "auto, always or never", REPORTS},
+    {OPT_NO_PROGRESS, 0, "no-progress", NULL, "no progress on stderr", WALKS},
+    {OPT_QUIET, 'q', "quiet", NULL, "no messages on stderr but errors", AUDITS},
+    {OPT_VERBOSE, 'v', "verbose", NULL, "say on stderr what is being done", AUDITS},
     {OPT_HELP, 'h', "help", NULL, "this text", ~0u},
     {OPT_VERSION, 0, "version", NULL, "the version", ~0u},
 };
@@ -352,6 +356,8 @@ static bool check_paths(const cli_options *o)
 {
     if (o->command == COMMAND_SCAN && o->paths.n == 0 && !o->files_from)
         return usage("nothing to do: 'scan' takes paths, for instance", "loraudit scan adapter/", "");
+    if (o->command == COMMAND_SPECTRA && ((o->paths.n == 0 && !o->files_from) || !o->output))
+        return usage("'spectra' takes paths and a file, for instance", "loraudit spectra adapter/ -o spectra.h5", "");
     if (o->command == COMMAND_INSPECT && o->paths.n != 1)
         return usage("'inspect' takes one path, for instance", "loraudit inspect adapter/", "");
     if ((o->command == COMMAND_RULES || o->command == COMMAND_VERSION) && o->paths.n)
@@ -383,6 +389,8 @@ bool options_parse(int argc, char **argv, cli_options *o, int *exit_code)
             if (p.command_bit == 1u << k && !append(&o->paths, commands[k].name))
                 return false;
     }
+    if (o->command == COMMAND_SPECTRA)
+        o->fail_on = SEVERITY_NONE; /* it shows no findings, so it fails on none */
     return check_paths(o);
 }
 
@@ -415,7 +423,7 @@ void options_help(command_id command, strbuf *out)
     } else {
         strbuf_puts(out, "loraudit - forensics of LoRA weights: norms, spectra and findings of adapters\n\n");
         for (unsigned k = 0; k < COMMAND_COUNT; k++)
-            strbuf_printf(out, "  loraudit %-8s %-10s %s\n", commands[k].name, commands[k].synopsis, commands[k].help);
+            strbuf_printf(out, "  loraudit %-8s %-18s %s\n", commands[k].name, commands[k].synopsis, commands[k].help);
         strbuf_puts(out, "\n'loraudit help COMMAND' lists a command's options.\n");
     }
     strbuf_puts(out, "\nExit: 0 nothing at or above --fail-on, 1 findings, 2 something was unreadable,\n"

@@ -149,6 +149,18 @@ ok "records hold no modules by default" count_is '"modules":[' 0
 run scan -f ndjson --modules $SAMPLES/loralib-f32.safetensors
 ok "--modules puts them in" count_is '"modules":[' 1
 
+# --- spectra
+run spectra -q $SAMPLES/loralib-f32.safetensors -o "$tmp/s.h5"
+ok "spectra writes an HDF5 file" [ "$(head -c 4 "$tmp/s.h5" | tail -c 3)" = HDF ]
+run spectra $SAMPLES/loralib-f32.safetensors "$tmp/absent" -o "$tmp/s.h5"
+ok "spectra exits 2 and names what it could not read" warns not-found
+run spectra -q $SAMPLES/ablation-r1 -o "$tmp/s.h5"
+ok "spectra shows no findings and fails on none" exits 0
+run spectra $SAMPLES/loralib-f32.safetensors
+ok "spectra needs a file" exits 4
+run spectra $SAMPLES/loralib-f32.safetensors -o /dev/null
+ok "spectra into a device is refused" exits 70
+
 # --- inspect
 run inspect $SAMPLES/peft-llama-f32
 ok "inspect takes a folder with one adapter" exits 0
