@@ -1,5 +1,6 @@
-/* adapter.c - pairing. Every tensor's key is parsed; those that name the same module (and the same PEFT adapter) meet in
- * one slot of a hash table; a slot with both factors becomes a module, and everything else is kept by name.
+/* adapter.c - pairing. Every tensor's key is parsed; sorted by module (and PEFT adapter), those of one module stand side by
+ * side and fill one slot; a slot with both factors becomes a module, and everything else is kept by name. Sorting costs
+ * O(n log n) whatever names a stranger chose.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "analyzer/adapter/adapter.h"
@@ -14,13 +15,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct slot {
-    const char *module, *adapter;
+/* A tensor that names a module. */
+typedef struct {
+    parsed_key key;
+    const tensor *t;
+    size_t order; /* in the file */
+} claim;
+
+/* All that names one module. */
+typedef struct {
+    const char *module;
     lora_layout layout;
     const tensor *a, *b, *alpha, *magnitude;
     const char *foreign; /* method, when a tensor of another method names this module */
     bool embedding;
-    struct slot *next; /* in the hash chain */
 } slot;
 
 typedef struct {
@@ -29,10 +37,8 @@ typedef struct {
     arena *mem;
     lora_error *err;
     adapter *out;
-    slot **chains;
-    size_t n_chains; /* a power of two */
-    slot **slots;    /* in order of appearance */
-    size_t n_slots;
+    claim *claims;
+    size_t n_claims;
     const char *foreign_method;
     lora_layout foreign_layout;
     size_t by_layout[LAYOUT_COUNT];
@@ -44,71 +50,60 @@ static lora_code out_of_memory(builder *b)
     return lora_fail(b->err, LORA_E_MEMORY, "no memory for the modules of %zu tensors", b->cat->n_tensors);
 }
 
-static uint64_t hash_text(uint64_t h, const char *s)
-{
-    for (; *s; s++) /* FNV-1a */
-        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return h ^ 0xff;
-}
-
-/* The slot of the module that key names, made when it is new; NULL without memory. */
-static slot *find_slot(builder *b, const parsed_key *key)
-{
-    uint64_t h = hash_text(hash_text(0xcbf29ce484222325u, key->module), key->adapter);
-    slot **chain = &b->chains[h & (b->n_chains - 1)];
-    for (slot *s = *chain; s; s = s->next)
-        if (strcmp(s->module, key->module) == 0 && strcmp(s->adapter, key->adapter) == 0)
-            return s;
-    slot *s = arena_alloc(b->mem, 1, sizeof *s);
-    if (!s)
-        return NULL;
-    *s = (slot){.module = key->module, .adapter = key->adapter, .layout = key->layout, .next = *chain};
-    *chain = s;
-    b->slots[b->n_slots++] = s;
-    return s;
-}
-
 static void put_stray(builder *b, const tensor *t)
 {
     b->out->strays[b->out->n_strays++] = t;
 }
 
-/* Put one tensor where it belongs. A second claimant of the same place is a stray. */
-static lora_code place_tensor(builder *b, const tensor *t)
+static lora_code parse_claims(builder *b)
 {
-    parsed_key key;
-    if (naming_parse(t->name, b->mem, &key) != LORA_OK)
-        return out_of_memory(b);
-    if (key.part == PART_NONE) {
-        put_stray(b, t);
-        return LORA_OK;
-    }
-    if (key.part == PART_FOREIGN) {
-        b->out->has_foreign = true;
-        b->out->foreign_low_rank |= key.low_rank;
-        b->foreign_method = key.method;
-        b->foreign_layout = key.layout;
-    }
-    slot *s = find_slot(b, &key);
-    if (!s)
-        return out_of_memory(b);
-    const tensor **place = key.part == PART_A           ? &s->a
-                           : key.part == PART_B         ? &s->b
-                           : key.part == PART_ALPHA     ? &s->alpha
-                           : key.part == PART_MAGNITUDE ? &s->magnitude
-                                                        : NULL;
-    if (key.part == PART_FOREIGN) {
-        s->foreign = key.method;
-    } else if (!place || *place) {
-        put_stray(b, t);
-    } else {
-        *place = t;
-        if (key.part == PART_A || key.part == PART_B) {
-            s->layout = key.layout;
-            s->embedding = key.embedding;
-        }
+    for (size_t i = 0; i < b->cat->n_tensors; i++) {
+        const tensor *t = &b->cat->tensors[i];
+        claim c = {.t = t, .order = i};
+        if (naming_parse(t->name, b->mem, &c.key) != LORA_OK)
+            return out_of_memory(b);
+        if (c.key.part == PART_NONE)
+            put_stray(b, t);
+        else
+            b->claims[b->n_claims++] = c;
     }
     return LORA_OK;
+}
+
+static int by_module(const void *pa, const void *pb)
+{
+    const claim *a = pa, *b = pb;
+    int c = strcmp(a->key.module, b->key.module);
+    if (c == 0)
+        c = strcmp(a->key.adapter, b->key.adapter);
+    return c ? c : a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* Put one tensor where it belongs. A second claimant of the same place is a stray. */
+static void fill_slot(builder *b, slot *s, const claim *c)
+{
+    const parsed_key *key = &c->key;
+    if (key->part == PART_FOREIGN) {
+        b->out->has_foreign = true;
+        b->out->foreign_low_rank |= key->low_rank;
+        b->foreign_method = s->foreign = key->method;
+        b->foreign_layout = key->layout;
+        return;
+    }
+    const tensor **place = key->part == PART_A           ? &s->a
+                           : key->part == PART_B         ? &s->b
+                           : key->part == PART_ALPHA     ? &s->alpha
+                           : key->part == PART_MAGNITUDE ? &s->magnitude
+                                                         : NULL;
+    if (!place || *place) {
+        put_stray(b, c->t);
+        return;
+    }
+    *place = c->t;
+    if (key->part == PART_A || key->part == PART_B) {
+        s->layout = key->layout;
+        s->embedding = key->embedding;
+    }
 }
 
 static bool readable_dtype(tensor_dtype d)
@@ -296,27 +291,28 @@ static lora_code name_method(builder *b)
 lora_code adapter_build(const catalog *cat, const lora_config *cfg, arena *mem, adapter *out, lora_error *err)
 {
     adapter result = {0};
-    builder b = {.cat = cat, .cfg = cfg, .mem = mem, .err = err, .out = &result, .n_chains = 16};
+    builder b = {.cat = cat, .cfg = cfg, .mem = mem, .err = err, .out = &result};
     size_t n = cat->n_tensors;
-    while (b.n_chains < n)
-        b.n_chains *= 2;
-    b.chains = arena_alloc(mem, b.n_chains, sizeof *b.chains);
-    b.slots = arena_alloc(mem, n, sizeof *b.slots);
+    b.claims = arena_alloc(mem, n, sizeof *b.claims);
     result.modules = arena_alloc(mem, n / 2 + 1, sizeof *result.modules);
     result.skipped = arena_alloc(mem, n, sizeof *result.skipped);
     result.strays = arena_alloc(mem, n, sizeof *result.strays);
     result.halves = arena_alloc(mem, n, sizeof *result.halves);
-    if (!b.chains || !b.slots || !result.modules || !result.skipped || !result.strays || !result.halves)
+    if (!b.claims || !result.modules || !result.skipped || !result.strays || !result.halves)
         return out_of_memory(&b);
 
-    for (size_t i = 0; i < n; i++) {
-        lora_code code = place_tensor(&b, &cat->tensors[i]);
-        if (code != LORA_OK)
-            return code;
-    }
-    for (size_t i = 0; i < b.n_slots; i++) {
-        const slot *s = b.slots[i];
-        lora_code code = s->a && s->b ? make_module(&b, s) : keep_leftovers(&b, s);
+    lora_code code = parse_claims(&b);
+    if (code != LORA_OK)
+        return code;
+    qsort(b.claims, b.n_claims, sizeof *b.claims, by_module);
+    for (size_t i = 0, next; i < b.n_claims; i = next) {
+        const parsed_key *key = &b.claims[i].key;
+        slot s = {.module = key->module, .layout = key->layout};
+        for (next = i; next < b.n_claims && strcmp(b.claims[next].key.module, key->module) == 0 &&
+                       strcmp(b.claims[next].key.adapter, key->adapter) == 0;
+             next++)
+            fill_slot(&b, &s, &b.claims[next]);
+        code = s.a && s.b ? make_module(&b, &s) : keep_leftovers(&b, &s);
         if (code != LORA_OK)
             return code;
     }
@@ -331,7 +327,7 @@ lora_code adapter_build(const catalog *cat, const lora_config *cfg, arena *mem, 
     }
     const double *rank = cfg->tree ? sidefile_number(cfg->tree, "r") : NULL;
     result.declared_rank = rank && *rank >= 1 && *rank < 1e9 ? (uint64_t)*rank : 0;
-    lora_code code = name_method(&b);
+    code = name_method(&b);
     if (code == LORA_OK)
         *out = result;
     return code;

@@ -22,7 +22,7 @@ typedef struct {
     size_t n_modules;
     skipped_module *skipped;
     size_t n_skipped;
-    const tensor **strays;    /* tensors that belong to no module, in file order; halves of pairs are not here */
+    const tensor **strays;    /* tensors that belong to no module; halves of pairs are not here */
     size_t n_strays;
     const tensor **halves;    /* a factor whose partner is missing */
     size_t n_halves;

@@ -15,14 +15,6 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static uint64_t hash_text(const char *s)
-{
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return h;
-}
-
 /* Each run of equal kinds as "kind*count". */
 static void put_kinds(strbuf *out, const char **kinds, size_t n)
 {
@@ -58,7 +50,7 @@ const char *recipe_key(const lora_record *r)
     if (!key.failed && key.length < MAX_KEY)
         copy = arena_strndup(r->mem, key.data, key.length);
     else if (!key.failed)
-        copy = arena_printf(r->mem, "%.*s... #%016llx", MAX_KEY - 32, key.data, (unsigned long long)hash_text(key.data));
+        copy = arena_printf(r->mem, "%.*s... #%016llx", MAX_KEY - 32, key.data, (unsigned long long)text_hash(key.data));
     strbuf_free(&key);
     return copy;
 }

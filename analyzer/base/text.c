@@ -344,3 +344,11 @@ bool text_double(strbuf *out, double x)
     }
     return true;
 }
+
+uint64_t text_hash(const char *s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+    return h;
+}

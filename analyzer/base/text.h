@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* text_utf8_invalid - the position of the first byte that is not valid UTF-8 (RFC 3629: no overlong form, no surrogate,
  * at most U+10FFFF), or n when all is valid. Cost: O(n), eight bytes a step through ASCII. */
@@ -48,6 +49,9 @@ void text_shorten(strbuf *out, const char *s, size_t n, size_t columns);
 /* text_label - an untrusted name for a message: escaped, shortened to 60 columns, in double quotes.
  * Out:    out, NUL-terminated within size (≥ 8; 160 holds every label); "\"?\"" without memory. Returns out. */
 const char *text_label(char *out, size_t size, const char *s, size_t n);
+
+/* text_hash - 64-bit FNV-1a of a NUL-terminated string: for grouping and naming, not against an adversary. */
+uint64_t text_hash(const char *s);
 
 /* text_double - append the shortest of %.15g, %.16g, %.17g that reads back as x, always with a '.' as decimal point.
  * false, and "null" appended, when x is not finite. */

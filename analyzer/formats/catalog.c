@@ -97,7 +97,7 @@ static int by_name(const void *left, const void *right)
     return order ? order : a->t->entry_offset < b->t->entry_offset ? -1 : a->t->entry_offset > b->t->entry_offset;
 }
 
-/* Sorting by (hash, name) instead of a hash table: names chosen to collide cost O(n log n) all the same. FNV-1a. */
+/* Sorting by (hash, name) instead of a hash table: names chosen to collide cost O(n log n) all the same. */
 lora_code catalog_check_names(const tensor *tensors, size_t n, lora_error *err)
 {
     if (n < 2)
@@ -105,12 +105,8 @@ lora_code catalog_check_names(const tensor *tensors, size_t n, lora_error *err)
     name_key *keys = n > SIZE_MAX / sizeof *keys ? NULL : malloc(n * sizeof *keys);
     if (!keys)
         return lora_fail(err, LORA_E_MEMORY, "out of memory while comparing the names of %zu tensors", n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
-        for (const char *p = tensors[i].name; *p; p++)
-            hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
-        keys[i] = (name_key){hash, &tensors[i]};
-    }
+    for (size_t i = 0; i < n; i++)
+        keys[i] = (name_key){text_hash(tensors[i].name), &tensors[i]};
     qsort(keys, n, sizeof *keys, by_name);
     const tensor *again = NULL; /* the first in the header that repeats an earlier name */
     for (size_t i = 1; i < n; i++) {

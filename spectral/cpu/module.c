@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
-
 bool spectra_create(spectra *out, size_t rank, scratch *s)
 {
     *out = (spectra){.sigma = scratch_take(s, rank, sizeof(double)),

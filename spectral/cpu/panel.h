@@ -21,6 +21,8 @@
 #include "spectral/cpu/scratch.h"
 #include "spectral/spectral.h"
 
+static inline size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
+
 typedef struct {
     const unsigned char *data;
     spectral_dtype dtype;

@@ -35,8 +35,6 @@ static spectral_status root_eigenvalues(double *x, size_t r, size_t n_wanted, do
     return SPECTRAL_OK;
 }
 
-static size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
-
 /* Whether c·eps·size/(2σ_last) ≤ tolerance·σ₁: the first-order error of the last wanted σ for a perturbation of λ by
  * c·eps·size. A matrix of zeros is exact. */
 static bool error_is_small(const double *sigma, size_t n_wanted, double size)

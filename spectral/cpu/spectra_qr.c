@@ -21,8 +21,6 @@
 #include <math.h>
 #include <string.h>
 
-static size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
-
 /* Rank directions by log2 ‖b_k‖ + log2 ‖a_k‖, descending; equal ones keep their order. */
 static void order_directions(const factors *f, size_t *perm)
 {
