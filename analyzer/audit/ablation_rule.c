@@ -15,23 +15,22 @@ static bool is_closed_form(const module_record *m)
     return s->a.gram_offdiagonal <= 4e-3 && s->b.gram_offdiagonal <= 4e-3 && s->gram_gap <= 4e-3;
 }
 
-static bool describe_modules(const lora_record *r, ablation_module *out)
+/* Modules that are not finite have no norm and no direction: they are left out, and have a finding of their own. */
+static void describe_modules(const lora_record *r, ablation_module *out)
 {
     for (size_t i = 0; i < r->adapter.n_modules; i++) {
         const module_record *m = &r->modules[i];
-        if (m->spectrum.status != SPECTRAL_OK)
-            return false;
-        out[i] = (ablation_module){
-            .writes_residual = role_writes_residual(m->module->role),
-            .zero = m->spectrum.path == SPECTRAL_PATH_ZERO,
-            .rank = (size_t)m->module->r,
-            .height = (size_t)m->module->m,
-            .layer = (long)m->module->layer,
-            .energy_top1 = m->scalars.energy_top1,
-            .closed_form = is_closed_form(m),
-        };
+        if (m->spectrum.status == SPECTRAL_OK)
+            out[i] = (ablation_module){
+                .writes_residual = role_writes_residual(m->module->role),
+                .rank = (size_t)m->module->r,
+                .height = (size_t)m->module->m,
+                .layer = (long)m->module->layer,
+                .norm = m->spectrum.frobenius,
+                .energy_top1 = m->scalars.energy_top1,
+                .closed_form = is_closed_form(m),
+            };
     }
-    return true;
 }
 
 static lora_code add_finding(lora_record *r, const ablation_answer *a, lora_error *err)
@@ -51,7 +50,7 @@ static lora_code add_finding(lora_record *r, const ablation_answer *a, lora_erro
         return lora_fail(err, LORA_E_MEMORY, "no memory for the findings");
     evidence_text(f, "form", forms[a->kind]);
     evidence_number(f, "updates", (double)a->n_updates);
-    evidence_number(f, "untouched", (double)a->n_zero);
+    evidence_number(f, "energy_elsewhere", a->energy_elsewhere);
     evidence_number(f, "min_energy_top1", a->energy_top1);
     evidence_number(f, "mean_cosine", a->mean_cosine);
     evidence_number(f, "min_cosine", a->min_cosine);
@@ -64,47 +63,46 @@ static lora_code add_finding(lora_record *r, const ablation_answer *a, lora_erro
 lora_code ablation_rule_apply(lora_record *r, spectral_engine *engine, size_t worker, const spectral_module *modules,
                               const spectral_source *source, lora_error *err)
 {
-    size_t n = r->adapter.n_modules;
+    size_t n = r->adapter.n_modules, height = 0, n_updates = 0;
     double *vectors = NULL;
+    lora_code code = LORA_OK;
     ablation_module *described = calloc(n + 1, sizeof *described);
     if (!described)
         goto no_memory;
-    if (!describe_modules(r, described) || !classifier_ablation_candidate(described, n))
+    describe_modules(r, described);
+    if (!classifier_ablation_candidate(described, n))
         goto done;
-    size_t height = 0, n_updates = 0, k = 0;
     for (size_t i = 0; i < n; i++)
-        if (!described[i].zero) {
+        if (described[i].counts) {
             height = described[i].height;
             n_updates++;
         }
     vectors = calloc(n_updates, height * sizeof *vectors);
     if (!vectors)
         goto no_memory;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, k = 0; i < n && code == LORA_OK; i++) {
         double sigma1;
-        if (described[i].zero)
+        if (!described[i].counts)
             continue;
         double *u = vectors + height * k++;
         spectral_status status = spectral_left_vector(engine, worker, &modules[i], i, source, u, &sigma1);
+        described[i].u = u;
         if (status == SPECTRAL_E_MEMORY)
             goto no_memory;
         if (status != SPECTRAL_OK)
-            goto done;
-        described[i].u = u;
+            code = lora_fail_at(err, LORA_E_READ, r->modules[i].module->b->offset, "a left vector: %s",
+                                spectral_status_text(status));
     }
-    ablation_answer answer;
-    if (classifier_ablation(described, n, &answer) != 0)
+    ablation_answer answer = {0};
+    if (code == LORA_OK && classifier_ablation(described, n, &answer) != 0)
         goto no_memory;
-    lora_code code = answer.kind == ABLATION_NO ? LORA_OK : add_finding(r, &answer, err);
+    if (code == LORA_OK && answer.kind != ABLATION_NO)
+        code = add_finding(r, &answer, err);
+done:
     free(vectors);
     free(described);
     return code;
 no_memory:
-    free(vectors);
-    free(described);
-    return lora_fail(err, LORA_E_MEMORY, "no memory for the left vectors of %zu modules", n);
-done:
-    free(vectors);
-    free(described);
-    return LORA_OK;
+    code = lora_fail(err, LORA_E_MEMORY, "no memory for the left vectors of %zu modules", n);
+    goto done;
 }

@@ -102,12 +102,9 @@ static lora_code stage_open(audit *u)
     lora_record *r = u->record;
     lora_error fault = {0};
     content_kind kind;
-    lora_code code = formats_open(r->path, r->mem, &u->source, &kind, &u->cat, &fault);
+    lora_code code = formats_open(r->path, u->auditor->options.max_bytes, r->mem, &u->source, &kind, &u->cat, &fault);
     r->bytes = u->source.fd >= 0 ? u->source.size : 0;
     r->container = content_container(kind);
-    if (code == LORA_OK && u->auditor->options.max_bytes && r->bytes > u->auditor->options.max_bytes)
-        code = lora_fail(&fault, LORA_E_TOO_LARGE, "the file has %llu bytes, the limit is %llu",
-                         (unsigned long long)r->bytes, (unsigned long long)u->auditor->options.max_bytes);
     if (code == LORA_E_MEMORY)
         return no_memory(u);
     if (code != LORA_OK)
@@ -340,8 +337,16 @@ static lora_code stage_judge(audit *u)
     lora_code code = rules_apply(r, &u->config, u->err);
     if (code != LORA_OK || r->adapter.n_modules == 0)
         return code;
+    if (!(u->auditor->options.rules >> rules_find("directional-ablation", strlen("directional-ablation")) & 1))
+        return LORA_OK;
+    lora_error fault = {0};
     spectral_source source = {u, read_factor};
-    return ablation_rule_apply(r, u->auditor->engine, u->worker, u->matrices, &source, u->err);
+    code = ablation_rule_apply(r, u->auditor->engine, u->worker, u->matrices, &source, &fault);
+    if (code == LORA_E_MEMORY)
+        return no_memory(u);
+    if (code != LORA_OK)
+        refuse(r, STATUS_ERROR, &fault);
+    return LORA_OK;
 }
 
 static lora_code run_stages(audit *u)

@@ -18,10 +18,14 @@ static bool claims_safetensors(const char *path)
     return n >= m && strcmp(path + n - m, ending) == 0;
 }
 
-lora_code formats_open(const char *path, arena *mem, file *f, content_kind *kind, catalog *cat, lora_error *err)
+lora_code formats_open(const char *path, uint64_t max_bytes, arena *mem, file *f, content_kind *kind, catalog *cat,
+                       lora_error *err)
 {
     *kind = CONTENT_UNKNOWN;
     lora_code code = file_open(path, f, err);
+    if (code == LORA_OK && max_bytes && f->size > max_bytes)
+        code = lora_fail(err, LORA_E_TOO_LARGE, "the file has %llu bytes, the limit is %llu",
+                         (unsigned long long)f->size, (unsigned long long)max_bytes);
     if (code == LORA_OK)
         code = detect_content(f, kind, err);
     if (code != LORA_OK)

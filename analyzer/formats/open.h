@@ -8,10 +8,11 @@
 #include "analyzer/formats/detect.h"
 
 /* formats_open - read the catalog of the weight file at path.
- * In:    mem receives everything that cat points to
+ * In:    max_bytes: larger files are not looked into, 0 for no limit; mem receives everything that cat points to
  * Out:   *f open (the caller closes it, also after an error), *kind, and *cat
- * Errs:  those of file_open, detect_content and the readers; LORA_E_EMPTY, LORA_E_LFS_POINTER, LORA_E_FORMAT for what
+ * Errs:  LORA_E_TOO_LARGE, those of file_open, detect_content and the readers; LORA_E_EMPTY, LORA_E_LFS_POINTER, LORA_E_FORMAT for what
  *        holds no weights; LORA_E_CONTAINER for a weight container that no reader is there for */
-lora_code formats_open(const char *path, arena *mem, file *f, content_kind *kind, catalog *cat, lora_error *err);
+lora_code formats_open(const char *path, uint64_t max_bytes, arena *mem, file *f, content_kind *kind, catalog *cat,
+                       lora_error *err);
 
 #endif
