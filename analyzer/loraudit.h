@@ -50,4 +50,8 @@ void lora_auditor_run(lora_auditor *auditor, size_t n, void (*task)(void *arg, s
  * Cost:   one pass over the factors' bytes; memory: the header, and one module a worker */
 lora_code lora_audit_file(lora_auditor *auditor, size_t worker, const char *path, lora_record **out, lora_error *err);
 
+/* lora_record_unaudited - a record of status "error" that holds only path and fault: for an audit that ran out of memory.
+ * Errs: LORA_E_MEMORY; *out is NULL then */
+lora_code lora_record_unaudited(const char *path, const lora_error *fault, lora_record **out);
+
 #endif

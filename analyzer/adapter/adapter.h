@@ -12,12 +12,11 @@ typedef struct {
     const char *name;   /* module path */
     const char *reason; /* one line */
     bool shapes_differ; /* the factors do not fit each other: a defect of the file, not a gap of this program */
-    uint64_t rows_a, cols_b;
 } skipped_module;
 
 typedef struct {
     lora_layout layout;       /* of most modules */
-    const char *method;       /* "lora", "dora", "lokr", "ia3", … "unknown" */
+    const char *method;       /* "lora", "dora", "lokr", "ia3", … "unknown"; letters, digits, '_' and '-' only */
     lora_module *modules;     /* in natural order of their names: layer 2 before layer 10 */
     size_t n_modules;
     skipped_module *skipped;
@@ -26,6 +25,9 @@ typedef struct {
     size_t n_strays;
     const tensor **halves;    /* a factor whose partner is missing */
     size_t n_halves;
+    size_t n_failed_pairs;    /* pairs among the skipped */
+    size_t n_ambiguous;       /* modules that more than one pair, or more than two factors, claim */
+    const char *ambiguous;    /* the first of them */
     bool has_foreign;         /* tensors of a method or layout that is named, not computed */
     bool foreign_low_rank;    /* … and whose ΔW is a product of small factors */
     const char *scale_source; /* where the scales come from; one phrase */
@@ -33,6 +35,7 @@ typedef struct {
     bool ranks_differ;        /* some module's rank is not what the config declares for it */
     const char *rank_example; /* the first such module */
     uint64_t rank_example_declared, rank_example_found;
+    bool bad_value;           /* r or lora_alpha in the config is no usable number */
     bool bad_pattern;         /* rank_pattern or alpha_pattern holds a key that is no usable regular expression */
 } adapter;
 

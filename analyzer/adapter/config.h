@@ -19,6 +19,8 @@ typedef struct {
     const char *base_model;
     const char *init; /* init_lora_weights as text: "true", "false", "gaussian", "pissa_niter_4" … ; NULL when absent */
     bool use_dora;
+    bool has_experts; /* target_parameters names weights of several experts */
+    struct config_patterns *patterns; /* compiled, owned */
     lora_error fault; /* a config that is there and cannot be read: LORA_OK when all is well */
 } lora_config;
 
@@ -33,11 +35,14 @@ typedef struct {
     double rank, alpha;
     bool has_alpha;
     bool rslora;      /* alpha / sqrt(r) */
-    bool bad_pattern; /* a key of rank_pattern or alpha_pattern is no usable regular expression */
+    bool is_default;  /* alpha is PEFT's default of 8: a config without lora_alpha */
+    bool bad_value;   /* r or lora_alpha is there and is no usable number */
+    bool bad_pattern; /* a key of rank_pattern or alpha_pattern is no usable regular expression, or there are too many */
 } config_values;
 
 /* config_for_module - r and lora_alpha of the module at path, rank_pattern and alpha_pattern applied as PEFT does:
- * the first key that matches as (.*\.)?(KEY)$ wins. Match effort is bounded. Thread: safe. */
+ * the first key that matches as (.*\.)?(KEY)$ wins. Match effort is bounded, for each match and for all of an adapter.
+ * Thread: one at a time for one cfg. */
 config_values config_for_module(const lora_config *cfg, const char *module);
 
 /* config_starts_at_zero - does training start at ΔW = 0 with the declared init? True when nothing is declared: it is

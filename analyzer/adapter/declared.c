@@ -7,6 +7,9 @@
  */
 #include "analyzer/adapter/declared.h"
 
+#include "analyzer/base/json.h"
+#include "analyzer/base/limits.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,35 +53,105 @@ static lora_code no_memory(lora_error *err)
 static void from_results(const cJSON *tree, const char *source, declared_size *size, arena *mem)
 {
     const double *n = sidefile_number(tree, "train_samples");
-    if (n && *n >= 1) {
-        *size = (declared_size){true, *n, *n, *n, source, "train_samples"};
+    if (n && *n >= 1 && *n <= 1e15 && *n == floor(*n)) {
+        *size = (declared_size){true, *n, *n, *n, source, "train_samples", size->fault};
         return;
     }
     const double *rate = sidefile_number(tree, "train_samples_per_second"), *time = sidefile_number(tree, "train_runtime"),
                  *epochs = sidefile_number(tree, "epoch");
-    if (!rate || !time || !epochs || !(*rate > 0) || !(*time > 0) || !(*epochs > 0))
+    if (!rate || !time || !epochs || !(*rate > 0) || !(*time > 0) || !(*epochs > 0.005))
         return;
-    /* Each printed with 3, 4 and 2 decimals. */
-    double rounded_epochs = fmax(1, round(*epochs));
-    double value = *rate * *time / rounded_epochs;
-    double relative = 0.0005 / *rate + 0.00005 / *time;
-    if (!(value >= 0.5) || !isfinite(value))
+    /* Printed with 3, 4 and 2 decimals. Trainer counts N times the epochs asked for, of which the last may come out a
+       little short: 2.99 for 3. With max_steps it counts what was seen, and the epochs are as printed. */
+    double seen = *rate * *time, slack = 1 + 0.0005 / *rate + 0.00005 / *time;
+    double nearest = round(*epochs), least = *epochs - 0.005, most = *epochs + 0.005;
+    bool whole = nearest >= 1 && fabs(*epochs - nearest) <= 0.05;
+    if (whole) {
+        least = fmin(least, nearest);
+        most = fmax(most, nearest);
+    }
+    double value = round(seen / (whole ? nearest : *epochs));
+    if (!(value >= 1) || !(value <= 1e15))
         return;
-    *size = (declared_size){true, round(value), fmax(1, floor(value * (1 - relative))), ceil(value * (1 + relative)), source,
-                            NULL};
-    size->note = arena_printf(mem, "train_samples_per_second x train_runtime over %g epochs", rounded_epochs);
+    *size = (declared_size){true, value, fmax(1, floor(seen / most / slack)), ceil(seen / least * slack), source, NULL, size->fault};
+    size->note = arena_printf(mem, "train_samples_per_second x train_runtime over %g epochs", whole ? nearest : *epochs);
 }
 
-static void from_trainer_state(const cJSON *tree, declared_size *size, arena *mem)
+/* The few numbers that matter of trainer_state.json, whose log may hold millions of others: no tree is built. */
+typedef struct {
+    double steps, epoch, batch, learning_rate; /* NAN where absent; the highest rate of the log */
+} trainer_state;
+
+/* The value at the scanner as a number, NAN when it is something else; steps over it. */
+static double scan_number(json_scan *s)
 {
-    const double *steps = sidefile_number(tree, "global_step"), *epoch = sidefile_number(tree, "epoch"),
-                 *batch = sidefile_number(tree, "train_batch_size");
-    declared_size s = {0};
-    if (!steps || !epoch || !batch || !declared_from_steps(*steps, *epoch, *batch, &s))
+    bool is_number = json_peek(s) == JSON_NUMBER;
+    size_t begin = s->at;
+    if (!json_skip(s, LIMIT_JSON_DEPTH) || !is_number)
+        return NAN;
+    double x = strtod(s->text + begin, NULL);
+    return isfinite(x) ? x : NAN;
+}
+
+static void scan_log(json_scan *s, trainer_state *state)
+{
+    bool first_entry = true;
+    if (json_peek(s) != JSON_ARRAY) {
+        json_skip(s, LIMIT_JSON_DEPTH);
         return;
+    }
+    json_array_open(s);
+    while (json_array_next(s, &first_entry)) {
+        bool first = true;
+        json_string key;
+        if (json_peek(s) != JSON_OBJECT) {
+            json_skip(s, LIMIT_JSON_DEPTH);
+            continue;
+        }
+        json_object_open(s);
+        while (json_object_next(s, &first, &key)) {
+            bool is_rate = json_string_is(&key, "learning_rate");
+            double x = scan_number(s);
+            if (is_rate && !isnan(x) && !(x <= state->learning_rate))
+                state->learning_rate = x;
+        }
+    }
+}
+
+/* text is a valid JSON object: sidefile_text has checked it. */
+static trainer_state scan_trainer_state(const char *text, size_t length)
+{
+    trainer_state state = {NAN, NAN, NAN, NAN};
+    json_scan s;
+    json_string key;
+    bool first = true;
+    json_begin(&s, text, length);
+    json_object_open(&s);
+    while (json_object_next(&s, &first, &key)) {
+        if (json_string_is(&key, "log_history")) {
+            scan_log(&s, &state);
+            continue;
+        }
+        double *place = json_string_is(&key, "global_step")        ? &state.steps
+                        : json_string_is(&key, "epoch")            ? &state.epoch
+                        : json_string_is(&key, "train_batch_size") ? &state.batch
+                                                                   : NULL;
+        double x = scan_number(&s);
+        if (place)
+            *place = x;
+    }
+    return state;
+}
+
+static void from_trainer_state(const trainer_state *t, declared_size *size, arena *mem)
+{
+    declared_size s = {0};
+    if (!declared_from_steps(t->steps, t->epoch, t->batch, &s))
+        return;
+    s.fault = size->fault;
     s.source = "trainer_state.json";
     s.note = arena_printf(mem, "%g steps, epoch %g, batch %g; one device and no gradient accumulation taken for granted",
-                          *steps, *epoch, *batch);
+                          t->steps, t->epoch, t->batch);
     *size = s;
 }
 
@@ -131,7 +204,7 @@ static void from_kohya(const catalog *cat, declared_size *size, arena *mem)
         cJSON_Delete(sets);
     }
     if (c.images > 0) {
-        *size = (declared_size){true, c.images, c.images, c.images, source, NULL};
+        *size = (declared_size){true, c.images, c.images, c.images, source, NULL, size->fault};
         size->note = arena_printf(mem, "%g distinct images, %g with repeats", c.images, c.repeated);
         return;
     }
@@ -139,7 +212,7 @@ static void from_kohya(const catalog *cat, declared_size *size, arena *mem)
     double n = total ? strtod(total, NULL) : 0;
     if (isfinite(n) && n >= 1)
         *size = (declared_size){true, n, 1, n, "kohya metadata: ss_num_train_images",
-                                "images times repeats: an upper bound of the distinct images"};
+                                "images times repeats: an upper bound of the distinct images", size->fault};
 }
 
 static double metadata_number(const catalog *cat, const char *key)
@@ -148,19 +221,6 @@ static double metadata_number(const catalog *cat, const char *key)
     char *end = NULL;
     double x = text ? strtod(text, &end) : NAN;
     return text && end != text && isfinite(x) ? x : NAN;
-}
-
-static double peak_learning_rate(const cJSON *state)
-{
-    double peak = NAN;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(state, "log_history"))
-    {
-        const double *rate = sidefile_number(entry, "learning_rate");
-        if (rate && !(*rate <= peak))
-            peak = *rate;
-    }
-    return peak;
 }
 
 /* The folder to look in besides dir: the one above a checkpoint-N folder, else NULL. */
@@ -189,7 +249,7 @@ lora_code declared_load(const char *path, const catalog *cat, arena *mem, declar
     for (size_t d = 0; d < 2 && dirs[d] && !found.present; d++)
         for (size_t i = 0; i < sizeof results / sizeof *results && !found.present; i++) {
             cJSON *tree = NULL;
-            if (sidefile_load(dirs[d], results[i], &tree, NULL) == LORA_E_MEMORY)
+            if (sidefile_load(dirs[d], results[i], &tree, &found.fault) == LORA_E_MEMORY)
                 return no_memory(err);
             if (tree)
                 from_results(tree, results[i], &found, mem);
@@ -197,18 +257,19 @@ lora_code declared_load(const char *path, const catalog *cat, arena *mem, declar
         }
     if (!found.present)
         from_kohya(cat, &found, mem);
-    cJSON *state = NULL;
-    if (sidefile_load(dirs[0], "trainer_state.json", &state, NULL) == LORA_E_MEMORY)
+    char *text;
+    size_t length;
+    if (sidefile_text(dirs[0], "trainer_state.json", &text, &length, &found.fault) == LORA_E_MEMORY)
         return no_memory(err);
-    if (state) {
+    if (text) {
+        trainer_state state = scan_trainer_state(text, length);
+        free(text);
         if (!found.present)
-            from_trainer_state(state, &found, mem);
-        const double *steps = sidefile_number(state, "global_step");
-        if (steps && *steps >= 0)
-            training->steps = *steps;
+            from_trainer_state(&state, &found, mem);
+        if (state.steps >= 0)
+            training->steps = state.steps;
         if (isnan(training->learning_rate))
-            training->learning_rate = peak_learning_rate(state);
-        cJSON_Delete(state);
+            training->learning_rate = state.learning_rate;
     }
     if (found.present && !found.note)
         return no_memory(err);

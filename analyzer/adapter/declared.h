@@ -20,6 +20,7 @@ typedef struct {
     double low, high;   /* the range that the declared numbers leave open; both = value when they are exact */
     const char *source; /* static */
     const char *note;   /* one line, in the arena */
+    lora_error fault;   /* of a side file that is there and cannot be read; LORA_OK when all is well */
 } declared_size;
 
 /* Training length as declared; each NaN when unknown. */
@@ -28,7 +29,7 @@ typedef struct {
 } declared_training;
 
 /* declared_load - look beside the weight file at path (for a checkpoint-N folder also in the folder above) and in its
- * metadata. Out: *size, *training. A side file that cannot be read is passed over. Errs: LORA_E_MEMORY. */
+ * metadata. Out: *size, *training. A side file that cannot be read is size->fault, not an error. Errs: LORA_E_MEMORY. */
 lora_code declared_load(const char *path, const catalog *cat, arena *mem, declared_size *size,
                         declared_training *training, lora_error *err);
 

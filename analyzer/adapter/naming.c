@@ -51,7 +51,8 @@ static const ending_rule endings[] = {
     {".lora_linear_layer.alpha", PART_ALPHA, LAYOUT_DIFFUSERS, false},
 };
 
-/* Endings of methods that are named, not computed: silence about them would make ΔW wrong, or look like no adapter. */
+/* Endings of methods that are named, not computed: silence about them would make ΔW wrong, or look like no adapter. The
+ * first that fits counts. */
 static const struct {
     const char *ending, *method;
     lora_layout layout;
@@ -73,13 +74,23 @@ static const struct {
     {".lokr_t1", "lokr", LAYOUT_LYCORIS, true},
     {".lokr_t2", "lokr", LAYOUT_LYCORIS, true},
     {".lora_E", "adalora", LAYOUT_PEFT, true},
-    {"_lora_latent_mapping.weight", "lora-sb", LAYOUT_LORA_SB, true},
     {".default_lora_latent_mapping.weight", "lora-sb", LAYOUT_LORA_SB, true},
+    {"_lora_latent_mapping.weight", "lora-sb", LAYOUT_LORA_SB, true},
     {"_lora_latent.weight", "lora-sb", LAYOUT_LORA_SB, true},
     {"_lora1.down.weight", "lora", LAYOUT_GENERIC, true},
     {"_lora1.up.weight", "lora", LAYOUT_GENERIC, true},
     {"_lora2.down.weight", "lora", LAYOUT_GENERIC, true},
     {"_lora2.up.weight", "lora", LAYOUT_GENERIC, true},
+    {".to_q.down", "lora", LAYOUT_DIFFUSERS, true},
+    {".to_q.up", "lora", LAYOUT_DIFFUSERS, true},
+    {".to_k.down", "lora", LAYOUT_DIFFUSERS, true},
+    {".to_k.up", "lora", LAYOUT_DIFFUSERS, true},
+    {".to_v.down", "lora", LAYOUT_DIFFUSERS, true},
+    {".to_v.up", "lora", LAYOUT_DIFFUSERS, true},
+    {".adapter.linear_in.weight", "lora", LAYOUT_GENERIC, true},
+    {".adapter.linear_out.weight", "lora", LAYOUT_GENERIC, true},
+    {"_adapter.linear_in.weight", "lora", LAYOUT_GENERIC, true},
+    {"_adapter.linear_out.weight", "lora", LAYOUT_GENERIC, true},
     {".lora_a.weight", "lora", LAYOUT_GENERIC, true},
     {".lora_b.weight", "lora", LAYOUT_GENERIC, true},
     {".lora_a", "lora", LAYOUT_MLX, true},
@@ -147,7 +158,7 @@ static const char *bare_method(const char *s, bool *low_rank)
 static lora_code cut_adapter_name(char *text, arena *mem, const char **adapter)
 {
     static const char *const marks[] = {".lora_A.", ".lora_B.", ".lora_embedding_A.", ".lora_embedding_B.",
-                                        ".lora_magnitude_vector."};
+                                        ".lora_magnitude_vector.", ".lora_E."};
     *adapter = "";
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         char *mark = strstr(text, marks[i]);
@@ -227,7 +238,7 @@ lora_code naming_parse(const char *text, arena *mem, parsed_key *key)
             key->low_rank = foreign_endings[i].low_rank;
         }
     if (key->part == PART_NONE && is_cloneofsimo(copy, length, &rest)) {
-        *key = (parsed_key){PART_FOREIGN, LAYOUT_CLONEOFSIMO, false, NULL, key->adapter, "lora", true};
+        *key = (parsed_key){.part = PART_FOREIGN, .layout = LAYOUT_CLONEOFSIMO, .adapter = key->adapter, .method = "lora", .low_rank = true};
     } else if (key->part == PART_NONE) {
         key->method = bare_method(copy, &key->low_rank);
         if (!key->method)
@@ -237,6 +248,7 @@ lora_code naming_parse(const char *text, arena *mem, parsed_key *key)
     }
     copy[rest] = '\0';
     cut_processor(copy);
+    key->full = copy;
     key->module = skip_wrappers(copy);
     key->layout = refine_layout(key->layout, copy, key->module);
     return LORA_OK;

@@ -22,6 +22,7 @@ typedef struct {
     lora_layout layout;
     bool embedding;
     const char *module;  /* path of the module, wrapper prefixes off; in the arena. NULL for PART_NONE */
+    const char *full;    /* the same with its prefixes: two spellings of one module are two modules */
     const char *adapter; /* PEFT adapter name inside the key ("default"), "" when there is none; in the arena */
     const char *method;  /* PART_FOREIGN: the method's name; static */
     bool low_rank;       /* PART_FOREIGN: ΔW is a product of small factors, only not this one */

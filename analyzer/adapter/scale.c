@@ -3,6 +3,7 @@
  *   alpha tensor in the file   s = alpha / r; alpha 0 means alpha = r           kohya networks/lora.py, diffusers
  *   kohya, diffusers without   s = 1                                            kohya ("old LoRA"), diffusers 1-3
  *   PEFT with a config         s = lora_alpha / r, or / sqrt(r) with use_rslora peft tuners/lora/layer.py
+ *   PEFT config without alpha  s = 8 / r, PEFT's default                        peft tuners/lora/config.py
  *   PEFT, loralib without      s is not in the file: taken as 1, and said so
  *
  * r is the rank of the tensors. Where a config declares another, the config is the finding, not the tensors.
@@ -38,27 +39,33 @@ static lora_code read_alpha(const tensor *t, const file *f, double *alpha, lora_
     return LORA_OK;
 }
 
-lora_code scale_of_module(lora_module *m, const config_values *values, const file *f, scale_rule *rule, lora_error *err)
+bool scale_takes_alpha(lora_layout layout)
+{
+    return layout == LAYOUT_KOHYA || layout == LAYOUT_DIFFUSERS || layout == LAYOUT_LYCORIS;
+}
+
+lora_code scale_of_module(lora_module *m, const lora_config *cfg, const config_values *values, const file *f,
+                          scale_rule *rule, bool *usable, lora_error *err)
 {
     double r = (double)m->r;
     m->scale = 1;
+    *usable = true;
     if (m->alpha) {
         double alpha = NAN;
         lora_code code = read_alpha(m->alpha, f, &alpha, err);
-        if (code != LORA_OK)
-            return code;
-        if (isfinite(alpha)) {
-            m->scale = alpha == 0 ? 1 : alpha / r;
-            *rule = SCALE_ALPHA_TENSOR;
-            return LORA_OK;
-        }
+        *usable = isfinite(alpha);
+        m->scale = alpha == 0 || !*usable ? 1 : alpha / r;
+        *rule = SCALE_ALPHA_TENSOR;
+        return code;
     }
     if (values->has_alpha && m->layout != LAYOUT_KOHYA) {
         m->scale = values->alpha / (values->rslora ? sqrt(r) : r);
-        *rule = values->rslora ? SCALE_CONFIG_RS : SCALE_CONFIG;
+        *rule = values->is_default ? SCALE_DEFAULT : values->rslora ? SCALE_CONFIG_RS : SCALE_CONFIG;
         return LORA_OK;
     }
-    *rule = m->layout == LAYOUT_KOHYA || m->layout == LAYOUT_DIFFUSERS ? SCALE_RULE_ONE : SCALE_ASSUMED_ONE;
+    *rule = scale_takes_alpha(m->layout)                      ? SCALE_RULE_ONE
+            : cfg->tree || cfg->fault.code != LORA_OK         ? SCALE_BAD_CONFIG
+                                                              : SCALE_ASSUMED_ONE;
     return LORA_OK;
 }
 
@@ -69,6 +76,8 @@ const char *scale_rule_text(scale_rule rule, const char *config_name, arena *mem
     case SCALE_RULE_ONE: return "1: the layout's rule without alpha";
     case SCALE_CONFIG: return arena_printf(mem, "lora_alpha/r from %s", config_name);
     case SCALE_CONFIG_RS: return arena_printf(mem, "lora_alpha/sqrt(r) from %s", config_name);
+    case SCALE_DEFAULT: return arena_printf(mem, "lora_alpha/r with the default 8: %s declares none", config_name);
+    case SCALE_BAD_CONFIG: return arena_printf(mem, "assumed 1: %s gives no usable lora_alpha", config_name);
     default: return "assumed 1: alpha is not in the file and no adapter_config.json lies beside it";
     }
 }

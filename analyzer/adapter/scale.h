@@ -13,14 +13,20 @@ typedef enum {
     SCALE_ALPHA_TENSOR, /* alpha / r, alpha from the file */
     SCALE_CONFIG,       /* lora_alpha / r */
     SCALE_CONFIG_RS,    /* lora_alpha / sqrt(r) */
+    SCALE_DEFAULT,      /* 8 / r: a config that declares no lora_alpha */
+    SCALE_BAD_CONFIG,   /* a config is there and gives none: s = 1 */
     SCALE_N_RULES
 } scale_rule;
 
 /* scale_of_module - set m->scale.
- * In:   values: what the config declares for this module; f: where an alpha tensor is read from
- * Out:  m->scale, *rule
+ * In:   cfg and values: what is declared, values for this module; f: where an alpha tensor is read from
+ * Out:  m->scale, *rule; *usable false when there is an alpha tensor that is no finite number: nothing may be computed then
  * Errs: those of file_read_at, when an alpha tensor cannot be read */
-lora_code scale_of_module(lora_module *m, const config_values *values, const file *f, scale_rule *rule, lora_error *err);
+lora_code scale_of_module(lora_module *m, const lora_config *cfg, const config_values *values, const file *f,
+                          scale_rule *rule, bool *usable, lora_error *err);
+
+/* scale_takes_alpha - does the layout keep its scale in alpha tensors? Elsewhere they are strays. */
+bool scale_takes_alpha(lora_layout layout);
 
 /* scale_rule_text - where the scale comes from, for the record; config_name is the config's file or metadata key. */
 const char *scale_rule_text(scale_rule rule, const char *config_name, arena *mem);

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Adam moves an entry by at most lr·(1 − β₁)/√(1 − β₂) = √10·lr a step (Kingma & Ba 1412.6980, 2.1, at its defaults). */
+static const double ADAM_LARGEST_STEP = 3.1622776601683795;
+
 /* Below this an adapter's modules stay on one thread: waking others costs more than they save. */
 enum { PARALLEL_BYTES = 4 << 20 };
 
@@ -112,23 +115,30 @@ static lora_code stage_open(audit *u)
     return LORA_OK;
 }
 
-/* What a file is whose tensors give no module that can be computed. */
+/* What a file is whose tensors give no module that can be computed. Anything that looks like low-rank factors, or is
+ * declared to be, and is not read, must not pass as no adapter. */
 static void judge_without_modules(audit *u)
 {
     lora_record *r = u->record;
     const adapter *a = &r->adapter;
     lora_error fault = {0};
-    if (a->has_foreign && a->foreign_low_rank) {
-        lora_fail_at(&fault, LORA_E_METHOD, u->cat.tensors[0].entry_offset,
-                     "layout %s, method %s: recognised, not computed by this version", layout_name(a->layout), a->method);
-        refuse(r, STATUS_UNSUPPORTED, &fault);
-    } else if (a->n_skipped + a->n_halves > 0 && !a->has_foreign) {
-        lora_fail_at(&fault, LORA_E_LAYOUT, u->cat.tensors[0].entry_offset, "no factor pair can be computed: %s",
-                     a->n_skipped ? a->skipped[0].reason : "factors without their partner");
-        refuse(r, STATUS_UNSUPPORTED, &fault);
+    uint64_t at = u->cat.n_tensors ? u->cat.tensors[0].entry_offset : 0;
+    const char *type = u->config.peft_type;
+    if (a->n_failed_pairs > 0) {
+        lora_fail_at(&fault, LORA_E_LAYOUT, at, "none of %zu factor pairs can be computed: %s", a->n_failed_pairs,
+                     a->skipped[0].reason);
+    } else if (a->has_foreign && a->foreign_low_rank) {
+        lora_fail_at(&fault, LORA_E_METHOD, at, "layout %s, method %s: recognised, not computed by this version",
+                     layout_name(a->layout), a->method);
+    } else if (a->n_halves > 0) {
+        lora_fail_at(&fault, LORA_E_LAYOUT, at, "no factor pair: %zu factors without their partner", a->n_halves);
+    } else if (!a->has_foreign && type && (strcmp(type, "LORA") == 0 || strcmp(type, "ADALORA") == 0)) {
+        lora_fail_at(&fault, LORA_E_LAYOUT, at, "the config says %s, and no tensor is named like a factor", type);
     } else {
         r->status = STATUS_NOT_LORA;
+        return;
     }
+    refuse(r, STATUS_UNSUPPORTED, &fault);
 }
 
 static lora_code stage_pair(audit *u)
@@ -290,7 +300,7 @@ static void summarise_effort(lora_record *r)
         e.max_abs_b = largest;
         e.mean_abs_b = sum / entries;
         if (e.learning_rate > 0)
-            e.steps_at_least = floor(largest / e.learning_rate);
+            e.steps_at_least = floor(largest / (ADAM_LARGEST_STEP * e.learning_rate));
     }
     r->effort = e;
 }
@@ -316,8 +326,11 @@ static void summarise(lora_record *r)
     summarise_effort(r);
 }
 
+/* Every update is zero, and there is nothing else in the file that could change a model. */
 static bool is_untrained(const lora_record *r)
 {
+    if (r->adapter.n_skipped + r->adapter.n_halves + r->adapter.n_strays > 0)
+        return false;
     for (size_t i = 0; i < r->adapter.n_modules; i++)
         if (r->modules[i].spectrum.status != SPECTRAL_OK || r->modules[i].spectrum.path != SPECTRAL_PATH_ZERO)
             return false;
@@ -361,24 +374,40 @@ static lora_code run_stages(audit *u)
         code = stage_spectra(u);
     if (code == LORA_OK && r->adapter.n_modules > 0)
         code = check_modules(u);
-    if (code != LORA_OK || r->status == STATUS_ERROR || r->status == STATUS_NOT_LORA)
+    if (code != LORA_OK || r->status == STATUS_ERROR)
         return code;
     return stage_judge(u);
+}
+
+static lora_record *new_record(const char *path)
+{
+    lora_record *r = calloc(1, sizeof *r);
+    if (!r || !(r->mem = arena_create()) || !(r->path = arena_strdup(r->mem, path))) {
+        record_destroy(r);
+        return NULL;
+    }
+    r->frobenius = r->spectral = NAN;
+    r->safety = SAFETY_INCONCLUSIVE;
+    r->abstained = "no reference bank: this version measures, it does not estimate";
+    return r;
+}
+
+lora_code lora_record_unaudited(const char *path, const lora_error *fault, lora_record **out)
+{
+    *out = new_record(path);
+    if (!*out)
+        return LORA_E_MEMORY;
+    refuse(*out, STATUS_ERROR, fault);
+    return LORA_OK;
 }
 
 lora_code lora_audit_file(lora_auditor *auditor, size_t worker, const char *path, lora_record **out, lora_error *err)
 {
     *out = NULL;
-    audit u = {.auditor = auditor, .worker = worker, .err = err, .source = {.fd = -1}};
-    lora_record *r = calloc(1, sizeof *r);
-    if (!r || !(r->mem = arena_create()) || !(r->path = arena_strdup(r->mem, path))) {
-        record_destroy(r);
+    lora_record *r = new_record(path);
+    if (!r)
         return lora_fail(err, LORA_E_MEMORY, "no memory for a record");
-    }
-    r->frobenius = r->spectral = NAN;
-    r->safety = SAFETY_INCONCLUSIVE;
-    r->abstained = "no reference bank: this version measures, it does not estimate";
-    u.record = r;
+    audit u = {.auditor = auditor, .worker = worker, .record = r, .err = err, .source = {.fd = -1}};
     lora_code code = run_stages(&u);
     if (code == LORA_OK)
         rules_filter(r, auditor->options.rules);

@@ -32,8 +32,8 @@ const char *recipe_key(const lora_record *r)
     const char **kinds = arena_alloc(r->mem, n, sizeof *kinds);
     for (size_t i = 0; kinds && i < n; i++) {
         const lora_module *m = r->modules[i].module;
-        kinds[i] = arena_printf(r->mem, "%s.%s:%llux%llu:r%llu", m->component, role_name(m->role),
-                                (unsigned long long)m->m, (unsigned long long)m->n, (unsigned long long)m->r);
+        kinds[i] = arena_printf(r->mem, "%s.%s:%llux%llu:r%llu:s%.6g", m->component, role_name(m->role),
+                                (unsigned long long)m->m, (unsigned long long)m->n, (unsigned long long)m->r, m->scale);
         if (!kinds[i])
             return NULL;
     }
@@ -41,10 +41,8 @@ const char *recipe_key(const lora_record *r)
         return NULL;
     qsort(kinds, n, sizeof *kinds, by_text);
     strbuf key = {0};
-    strbuf_printf(&key, "%s %s init=%s scale=%.6g", layout_name(r->adapter.layout), r->adapter.method,
-                  r->init.law ? r->init.law : "unknown", r->scale_min);
-    if (r->scale_max != r->scale_min)
-        strbuf_printf(&key, "..%.6g", r->scale_max);
+    strbuf_printf(&key, "%s %s init=%s", layout_name(r->adapter.layout), r->adapter.method,
+                  r->init.law ? r->init.law : "unknown");
     put_kinds(&key, kinds, n);
     const char *copy = NULL;
     if (!key.failed && key.length < MAX_KEY)

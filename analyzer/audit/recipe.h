@@ -1,8 +1,8 @@
 /* recipe.h - the recipe key: what must be alike in two adapters before their spectra may be compared.
  *
- *     peft lora init=kaiming-uniform scale=2 transformer.q:128x128:r8*4 transformer.v:64x128:r8*4
+ *     peft lora init=kaiming-uniform transformer.q:128x128:r8:s2*4 transformer.v:64x128:r8:s2*4
  *
- * Layout, method, law of A, scale, and every kind of module (component, role, out × in, rank) with its count, kinds in
+ * Layout, method, law of A, and every kind of module (component, role, out × in, rank, scale) with its count, kinds in
  * bytewise order. Two adapters of one training recipe on one base have equal keys; learning rate, steps and data are not in
  * the weights and not in the key.
  * SPDX-License-Identifier: Apache-2.0

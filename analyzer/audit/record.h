@@ -63,7 +63,7 @@ typedef struct {
 typedef struct {
     double max_abs_b, mean_abs_b; /* over the factors that start at zero */
     double learning_rate, steps;  /* as declared */
-    double steps_at_least;        /* max|B| / learning rate: Adam moves an entry by about one rate a step */
+    double steps_at_least;        /* max|B| / (√10 · learning rate): the most that Adam moves an entry in a step is √10 rates */
 } effort_finding;
 
 typedef struct {

@@ -13,16 +13,23 @@ const rule_info rules_table[] = {
     {"non-finite-weights", SEVERITY_HIGH, true,
      "a factor holds NaN or infinity: the update is undefined, and comparisons against it would pass silently",
      "the tensors"},
-    {"rank-mismatch", SEVERITY_MEDIUM, true,
+    {"ambiguous-module", SEVERITY_HIGH, true,
+     "more than one factor pair claims one module: which one takes effect depends on the loader, and one may hide the other",
+     "huggingface/peft utils/save_and_load.py"},
+    {"rank-mismatch", SEVERITY_HIGH, true,
      "factors do not fit each other, or the config declares another rank than the tensors have",
      "huggingface/peft tuners/lora/layer.py"},
     {"stray-tensors", SEVERITY_MEDIUM, true,
      "tensors that belong to no factor pair: full weights or half pairs change a model outside the low-rank update",
      "the catalog"},
-    {"unsupported-modules", SEVERITY_MEDIUM, true, "modules that were recognised and not computed", "the catalog"},
+    {"unsupported-modules", SEVERITY_HIGH, true,
+     "modules that were recognised and not computed: what is not read is not clean", "the catalog"},
     {"invalid-config", SEVERITY_MEDIUM, true,
-     "adapter_config.json cannot be read, or holds a pattern that is no regular expression: scales are not as declared",
+     "adapter_config.json cannot be read, or holds values that are no numbers or patterns that are no regular expressions: "
+     "scales are not as declared",
      "huggingface/peft utils/other.py"},
+    {"unreadable-side-file", SEVERITY_LOW, true,
+     "trainer_state.json or a results file is there and cannot be read: what it declares is not known", "the side file"},
     {"untrained-adapter", SEVERITY_LOW, true,
      "every update is exactly zero: the adapter changes nothing. Training with the default init starts there",
      "huggingface/peft tuners/lora/layer.py"},
@@ -40,6 +47,7 @@ const rule_info rules_table[] = {
      "arXiv 2402.09353"},
 };
 const size_t rules_count = sizeof rules_table / sizeof *rules_table;
+_Static_assert(sizeof rules_table / sizeof *rules_table <= 8 * sizeof(rule_set), "a rule_set has one bit a rule");
 
 size_t rules_find(const char *id, size_t n)
 {
@@ -126,7 +134,7 @@ static bool rule_rank_mismatch(lora_record *r)
         const skipped_module *first = a->skipped;
         while (!first->shapes_differ)
             first++;
-        finding *f = record_add_finding(r, "rank-mismatch", SEVERITY_MEDIUM, first->name,
+        finding *f = record_add_finding(r, "rank-mismatch", SEVERITY_HIGH, first->name,
                                         arena_printf(r->mem, "%zu modules have factors that do not fit: %s", n,
                                                      first->reason));
         evidence_number(f, "modules", (double)n);
@@ -155,11 +163,22 @@ static const char *pick_half(const lora_record *r, size_t i)
     return r->adapter.halves[i]->name;
 }
 
+enum { MAX_SAVED_MODULES = 64 }; /* names in modules_to_save that are looked for */
+
+/* Does name hold one of the listed module names between dots? */
 static bool has_word(const cJSON *list, const char *name)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, list) if (cJSON_IsString(item) && *item->valuestring && strstr(name, item->valuestring))
-        return true;
+    int left = MAX_SAVED_MODULES;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (left-- == 0)
+            return false;
+        size_t n = cJSON_IsString(item) ? strlen(item->valuestring) : 0;
+        for (const char *at = n ? strstr(name, item->valuestring) : NULL; at; at = strstr(at + 1, item->valuestring))
+            if ((at == name || at[-1] == '.') && (at[n] == '.' || at[n] == '\0'))
+                return true;
+    }
     return false;
 }
 
@@ -174,7 +193,7 @@ static bool rule_strays(lora_record *r, const lora_config *cfg)
         return false;
     if (n + n_halves == 0)
         return true;
-    const cJSON *saved = cfg->tree ? cJSON_GetObjectItemCaseSensitive(cfg->tree, "modules_to_save") : NULL;
+    const cJSON *saved = cfg->tree ? sidefile_member(cfg->tree, "modules_to_save") : NULL;
     for (size_t i = 0; i < n; i++) {
         bytes += a->strays[i]->bytes;
         undeclared += !has_word(saved, a->strays[i]->name);
@@ -209,7 +228,7 @@ static bool rule_unsupported_modules(lora_record *r)
     const skipped_module *first = a->skipped;
     while (first->shapes_differ)
         first++;
-    finding *f = record_add_finding(r, "unsupported-modules", SEVERITY_MEDIUM, first->name,
+    finding *f = record_add_finding(r, "unsupported-modules", SEVERITY_HIGH, first->name,
                                     arena_printf(r->mem, "%zu modules were not computed: %s", n, first->reason));
     evidence_number(f, "modules", (double)n);
     evidence_list(f, "names", names, listed(n));
@@ -226,10 +245,35 @@ static bool rule_config(lora_record *r, const lora_config *cfg)
             evidence_number(f, "offset", (double)cfg->fault.offset);
         return f != NULL;
     }
-    if (!r->adapter.bad_pattern)
+    if (r->adapter.bad_value &&
+        !record_add_finding(r, "invalid-config", SEVERITY_MEDIUM, NULL,
+                            arena_printf(r->mem, "r or lora_alpha in %s is no usable number", cfg->source)))
+        return false;
+    return !r->adapter.bad_pattern ||
+           record_add_finding(r, "invalid-config", SEVERITY_MEDIUM, NULL,
+                              "rank_pattern or alpha_pattern holds a key that is no usable regular expression, or too many");
+}
+
+static bool rule_side_files(lora_record *r)
+{
+    const lora_error *fault = &r->declared.fault;
+    if (fault->code == LORA_OK)
         return true;
-    f = record_add_finding(r, "invalid-config", SEVERITY_MEDIUM, NULL,
-                           "rank_pattern or alpha_pattern holds a key that is no usable regular expression");
+    finding *f = record_add_finding(r, "unreadable-side-file", SEVERITY_LOW, NULL, arena_strdup(r->mem, fault->message));
+    evidence_text(f, "code", lora_code_name(fault->code));
+    if (fault->has_offset)
+        evidence_number(f, "offset", (double)fault->offset);
+    return f != NULL;
+}
+
+static bool rule_ambiguous(lora_record *r)
+{
+    size_t n = r->adapter.n_ambiguous;
+    if (n == 0)
+        return true;
+    finding *f = record_add_finding(r, "ambiguous-module", SEVERITY_HIGH, r->adapter.ambiguous,
+                                    arena_printf(r->mem, "%zu modules are claimed by more than one pair of factors", n));
+    evidence_number(f, "modules", (double)n);
     return f != NULL;
 }
 
@@ -244,8 +288,9 @@ static bool rule_untrained(lora_record *r, const lora_config *cfg)
     const char **names = collect(r, n_modules, pick_zero, &n);
     if (!names || n == 0)
         return names != NULL;
-    bool all = n == n_modules;
-    const char *start = !config_starts_at_zero(cfg)
+    bool all = r->status == STATUS_UNTRAINED;
+    const char *start = r->scale_max == 0 && r->scale_min == 0 ? "because the declared scale is 0: the factors are not"
+                        : !config_starts_at_zero(cfg)
                             ? arena_printf(r->mem, "although init_lora_weights = %s does not start at zero", cfg->init)
                             : "where training starts";
     if (!start)
@@ -313,8 +358,8 @@ static bool rule_dora(lora_record *r)
 
 lora_code rules_apply(lora_record *r, const lora_config *cfg, lora_error *err)
 {
-    if (rule_nonfinite(r) && rule_rank_mismatch(r) && rule_strays(r, cfg) && rule_unsupported_modules(r) &&
-        rule_config(r, cfg) && rule_untrained(r, cfg) && rule_svd_factored(r) && rule_dora(r))
+    if (rule_nonfinite(r) && rule_ambiguous(r) && rule_rank_mismatch(r) && rule_strays(r, cfg) && rule_unsupported_modules(r) &&
+        rule_config(r, cfg) && rule_side_files(r) && rule_untrained(r, cfg) && rule_svd_factored(r) && rule_dora(r))
         return LORA_OK;
     return lora_fail(err, LORA_E_MEMORY, "no memory for the findings");
 }

@@ -34,7 +34,7 @@ bool output_open(output *out, const char *path)
         }
         snprintf(out->temporary, size, "%s.tmp.%ld", path, (long)getpid());
     }
-    out->fd = open(in_place ? path : out->temporary, O_WRONLY | O_CLOEXEC | (in_place ? 0 : O_CREAT | O_TRUNC), 0666);
+    out->fd = open(in_place ? path : out->temporary, O_WRONLY | O_CLOEXEC | (in_place ? 0 : O_CREAT | O_EXCL | O_NOFOLLOW), 0666);
     if (out->fd < 0) {
         fail(out, "open");
         free(out->temporary);
@@ -82,7 +82,7 @@ report_context output_context(const output *out, const cli_options *o)
     report_context ctx = {.modules = o->modules, .columns = 80, .folder = ""};
     ctx.colour = o->colour == COLOUR_ALWAYS || (o->colour == COLOUR_AUTO && terminal && !(no_colour && *no_colour));
     struct winsize size;
-    if (terminal && ioctl(out->fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 60)
+    if (terminal && ioctl(out->fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 80)
         ctx.columns = size.ws_col;
     return ctx;
 }

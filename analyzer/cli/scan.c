@@ -93,7 +93,10 @@ static void audit_one(void *arg, size_t index, size_t worker)
     pthread_mutex_unlock(&u->lock);
     if (stop)
         return;
-    lora_code code = lora_audit_file(u->s->auditor, worker, u->s->inputs.paths[index], &r, &err);
+    const char *path = u->s->inputs.paths[index];
+    lora_code code = lora_audit_file(u->s->auditor, worker, path, &r, &err);
+    if (code == LORA_E_MEMORY) /* a row like any other fault, as long as there is memory for a row */
+        code = lora_record_unaudited(path, &err, &r);
     pthread_mutex_lock(&u->lock);
     u->records[index] = r;
     if (code != LORA_OK && u->fault.code == LORA_OK) {

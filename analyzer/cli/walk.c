@@ -67,14 +67,17 @@ static bool has_weight_name(const char *path)
     return false;
 }
 
+/* Is this file to be audited for what it holds? A pickle or an archive is no weight container by itself and may hide one;
+ * a file that cannot be read is not known to be harmless. */
 static bool has_weight_content(const char *path)
 {
     file f;
     content_kind kind = CONTENT_UNKNOWN;
-    bool found = file_open(path, &f, NULL) == LORA_OK && detect_content(&f, &kind, NULL) == LORA_OK &&
-                 content_container(kind) != NULL;
+    bool taken = true;
+    if (file_open(path, &f, NULL) == LORA_OK && detect_content(&f, &kind, NULL) == LORA_OK)
+        taken = content_container(kind) || kind == CONTENT_PICKLE || kind == CONTENT_ZIP;
     file_close(&f);
-    return found;
+    return taken;
 }
 
 static int by_name(const void *a, const void *b)
@@ -133,8 +136,10 @@ static lora_code walk_entry(walk *w, const char *path, unsigned depth, lora_erro
         return has_weight_name(path) && is_wanted(w, path) ? take(w, path, err) : LORA_OK;
     if (S_ISDIR(st.st_mode)) {
         const char *slash = strrchr(path, '/');
-        if (link || strcmp(slash ? slash + 1 : path, ".git") == 0 || matches_any(w->exclude, path))
+        if (link || strcmp(slash ? slash + 1 : path, ".git") == 0 || matches_any(w->exclude, path)) {
+            w->n_passed_over++;
             return LORA_OK;
+        }
         return walk_folder(w, path, depth + 1, err);
     }
     if (!is_wanted(w, path) || (!has_weight_name(path) && (!S_ISREG(st.st_mode) || !has_weight_content(path)))) {
@@ -194,25 +199,40 @@ const char *walk_common_folder(const walk *w)
     return arena_strndup(w->mem, w->paths[0], n);
 }
 
+enum { MAX_LIST_PATH = 65536 };
+
+/* The next path of the list into line, NUL-terminated; *end at its end. */
+static lora_code read_path(FILE *list, const char *name, bool null_separated, char *line, bool *end, lora_error *err)
+{
+    size_t n = 0;
+    int c;
+    errno = 0;
+    while ((c = getc(list)) != EOF && c != (null_separated ? '\0' : '\n')) {
+        if (c == '\0')
+            return lora_fail(err, LORA_E_USAGE, "the list %s holds a NUL: is it one for --null?", name);
+        if (n == MAX_LIST_PATH - 1)
+            return lora_fail(err, LORA_E_USAGE, "the list %s holds a path of more than %d bytes", name, MAX_LIST_PATH - 1);
+        line[n++] = (char)c;
+    }
+    if (!null_separated && n > 0 && line[n - 1] == '\r') /* written on another system */
+        n--;
+    line[n] = '\0';
+    *end = c == EOF;
+    return ferror(list) ? lora_fail_sys(err, LORA_E_READ, errno, "cannot read the list %s", name) : LORA_OK;
+}
+
 lora_code walk_add_list(walk *w, const char *name, bool null_separated, lora_error *err)
 {
     FILE *list = strcmp(name, "-") == 0 ? stdin : fopen(name, "r");
     if (!list)
         return lora_fail_sys(err, LORA_E_OPEN, errno, "cannot open the list %s", name);
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t n;
-    lora_code code = LORA_OK;
-    errno = 0;
-    while (code == LORA_OK && (n = getdelim(&line, &size, null_separated ? '\0' : '\n', list)) > 0) {
-        if (!null_separated && line[n - 1] == '\n')
-            line[n - 1] = '\0';
-        if (*line)
+    char *line = malloc(MAX_LIST_PATH);
+    lora_code code = line ? LORA_OK : no_memory(err);
+    for (bool end = false; code == LORA_OK && !end;) {
+        code = read_path(list, name, null_separated, line, &end, err);
+        if (code == LORA_OK && *line)
             code = walk_add(w, line, err);
-        errno = 0;
     }
-    if (code == LORA_OK && !feof(list))
-        code = errno == ENOMEM ? no_memory(err) : lora_fail_sys(err, LORA_E_READ, errno, "cannot read the list %s", name);
     free(line);
     if (list != stdin)
         fclose(list);

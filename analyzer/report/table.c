@@ -72,13 +72,13 @@ static void table_record(strbuf *out, const report_context *ctx, const lora_reco
         table_number(out, r->spectral, 9);
         strbuf_putc(out, ' ');
         if (r->declared.present)
-            table_number(out, r->declared.value, 7);
+            table_count(out, (unsigned long long)r->declared.value, 7);
         else
             table_cell(out, "-", 7, ALIGN_RIGHT);
     } else {
         strbuf_puts(out, status_name(r->status));
         if (r->status == STATUS_NOT_LORA && r->adapter.method && strcmp(r->adapter.method, "unknown") != 0)
-            strbuf_printf(out, " (%s)", r->adapter.method);
+            strbuf_printf(out, " (%s)", r->adapter.method); /* a plain word: adapter.h */
     }
     strbuf_putc(out, '\n');
     table_findings(out, ctx, r);

@@ -33,16 +33,22 @@ void table_cell(strbuf *out, const char *text, size_t columns, cell_align align)
 
 void table_count(strbuf *out, unsigned long long n, size_t columns)
 {
+    static const char units[] = "kMGTPE";
     char text[32];
-    snprintf(text, sizeof text, "%llu", n);
+    int length = snprintf(text, sizeof text, "%llu", n);
+    for (size_t k = 0; (size_t)length > columns && units[k]; k++) {
+        n /= 1000;
+        length = snprintf(text, sizeof text, "%llu%c", n, units[k]);
+    }
     table_cell(out, text, columns, ALIGN_RIGHT);
 }
 
 void table_number(strbuf *out, double x, size_t columns)
 {
     char text[32] = "-";
-    if (!isnan(x))
-        snprintf(text, sizeof text, "%.4g", x);
+    for (int digits = 4; !isnan(x) && digits > 0; digits--)
+        if ((size_t)snprintf(text, sizeof text, "%.*g", digits, x) <= columns)
+            break;
     table_cell(out, text, columns, ALIGN_RIGHT);
 }
 

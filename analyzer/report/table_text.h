@@ -10,8 +10,9 @@ typedef enum { ALIGN_LEFT, ALIGN_RIGHT } cell_align;
 
 /* table_cell - untrusted text, escaped and cut to `columns`, padded to it. Its end is kept when it is too long. */
 void table_cell(strbuf *out, const char *text, size_t columns, cell_align align);
+/* table_count - right-aligned; thousands as k, M, … when it does not fit. */
 void table_count(strbuf *out, unsigned long long n, size_t columns);
-/* table_number - four significant digits, right-aligned; "-" for NaN. */
+/* table_number - four significant digits, fewer when they do not fit, right-aligned; "-" for NaN. */
 void table_number(strbuf *out, double x, size_t columns);
 
 /* table_style - begin ("1", "31", …, an SGR parameter) or end (NULL) a style; nothing without colour. */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "analyzer/adapter/adapter.h"
+#include "analyzer/base/text.h"
 #include "analyzer/formats/safetensors.h"
 #include "tests/support/fixture.h"
 
@@ -159,7 +160,6 @@ static void an_alpha_tensor_gives_alpha_over_rank(void **state)
         {"F64", {0, 0, 0, 0, 0, 0, 0, 0x40}, 8, 0.5},       /* 2 */
         {"I64", {12, 0, 0, 0, 0, 0, 0, 0}, 8, 3},           /* 12 */
         {"F32", {0, 0, 0, 0}, 4, 1},                        /* 0: alpha = r */
-        {"F32", {0, 0, 0xc0, 0x7f}, 4, 1},                  /* NaN: as if it were not there */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bench b;
@@ -171,6 +171,130 @@ static void an_alpha_tensor_gives_alpha_over_rank(void **state)
         assert_int_equal(b.a.n_modules, 1);
         assert_true(b.a.modules[0].scale == cases[i].scale);
         assert_int_equal(b.a.n_strays, 0);
+        bench_close(&b);
+    }
+}
+
+/* A scale that cannot be known must not become 1. */
+static void an_alpha_that_is_no_number_leaves_its_module_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype;
+        unsigned n_dims;
+        unsigned char bytes[8];
+        size_t n;
+    } cases[] = {{"F32", 0, {0, 0, 0xc0, 0x7f}, 4}, {"F32", 0, {0, 0, 0x80, 0x7f}, 4}, {"F32", 1, {0}, 8}, {"U8", 0, {4}, 1},
+                 {"F32", 1, {0}, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, "lora_unet_q.lora_down.weight", 4, 16);
+        ADD(&b, "lora_unet_q.lora_up.weight", 8, 4);
+        uint64_t length = cases[i].n / 4;
+        tensors_add(&b.t, "lora_unet_q.alpha", cases[i].dtype, cases[i].n_dims, &length, cases[i].bytes, cases[i].n);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, 0);
+        assert_int_equal(b.a.n_failed_pairs, 1);
+        assert_non_null(strstr(b.a.skipped[0].reason, "alpha"));
+        bench_close(&b);
+    }
+}
+
+/* PEFT takes its scale from the config, whatever a tensor says. */
+static void an_alpha_tensor_beside_peft_names_is_a_stray(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    fixture_text(&b.fx, "adapter_config.json", "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8}");
+    ADD(&b, "base_model.model.q.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
+    ADD(&b, "base_model.model.q.alpha", 1);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    assert_true(b.a.modules[0].scale == 2);
+    assert_int_equal(b.a.n_strays, 1);
+    bench_close(&b);
+}
+
+/* A decoy under another spelling of the module's name neither hides the real pair nor passes in silence. */
+static void two_spellings_of_one_module_are_both_measured_and_told(void **state)
+{
+    (void)state;
+    static const char *const decoys[][2] = {{"q.lora_A.weight", "q.lora_B.weight"},
+                                            {"base_model.model.base_model.model.q.lora_A.weight",
+                                             "base_model.model.base_model.model.q.lora_B.weight"}};
+    for (size_t i = 0; i < 2; i++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, decoys[i][0], 4, 16);
+        ADD(&b, decoys[i][1], 8, 4);
+        ADD(&b, "base_model.model.q.lora_A.weight", 4, 16);
+        ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, 2);
+        assert_int_equal(b.a.n_ambiguous, 1);
+        assert_int_equal(b.a.n_strays, 0);
+        bench_close(&b);
+    }
+    bench b;
+    bench_open(&b);
+    ADD(&b, "q.lora_A.weight", 4, 16);
+    ADD(&b, "q.lora_A", 4, 16);
+    ADD(&b, "q.lora_B.weight", 8, 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_ambiguous, 1);
+    bench_close(&b);
+}
+
+/* The tensor of another method concerns its module under whatever adapter name. */
+static void raw_state_dicts_of_other_methods_are_not_taken_for_lora(void **state)
+{
+    (void)state;
+    static const char *const keys[][3] = {
+        {"base_model.model.q.lora_A.default", "base_model.model.q.lora_B.default", "base_model.model.q.lora_E.default"},
+        {"base_model.model.q.lora_A.default.weight", "base_model.model.q.lora_B.default.weight",
+         "base_model.model.q.default_lora_latent_mapping.weight"}};
+    for (size_t i = 0; i < 2; i++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, keys[i][0], 4, 16);
+        ADD(&b, keys[i][1], 8, 4);
+        ADD(&b, keys[i][2], 4, 4);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, 0);
+        assert_true(b.a.n_failed_pairs == 1 && b.a.foreign_low_rank);
+        bench_close(&b);
+    }
+}
+
+static void experts_stacked_in_one_pair_are_not_computed_as_one(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    fixture_text(&b.fx, "adapter_config.json",
+                 "{\"peft_type\":\"LORA\",\"r\":2,\"lora_alpha\":8,\"target_parameters\":[\"mlp.experts.gate_up_proj\"]}");
+    ADD(&b, "base_model.model.experts.lora_A.weight", 8, 16);
+    ADD(&b, "base_model.model.experts.lora_B.weight", 8, 8);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 0);
+    assert_int_equal(b.a.n_failed_pairs, 1);
+    assert_false(b.a.ranks_differ);
+    bench_close(&b);
+}
+
+static void ranks_beyond_both_dimensions_are_refused(void **state)
+{
+    (void)state;
+    for (uint64_t r = 63; r <= 65; r++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, "q.lora_A.weight", r, 2);
+        ADD(&b, "q.lora_B.weight", 2, r);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, r <= 64);
         bench_close(&b);
     }
 }
@@ -212,6 +336,10 @@ static void the_config_gives_the_scale_as_peft_reads_it(void **state)
     scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"k_proj\":2,\"q_proj|v_proj\":1,\"q_proj\":3}}", q, 0.25, false, false);
     /* what is no number, or no expression, is passed over, and said */
     scale_of("{\"r\":4,\"lora_alpha\":\"16\"}", q, 1, false, false);
+    /* PEFT's default, and Python's reading: the last of equal keys, NaN where JSON has none */
+    scale_of("{\"peft_type\":\"LORA\",\"r\":4}", q, 2, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"lora_alpha\":1600}", q, 400, false, false);
+    scale_of("{\"r\":4,\"lora_alpha\":16,\"lora_dropout\":NaN,\"x\":[-Infinity,\"NaN \\\" NaN\"]}", q, 4, false, false);
     scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"(\":2}}", q, 4, false, true);
     scale_of("{\"r\":4,\"lora_alpha\":16,\"alpha_pattern\":{\"((a|a)*)*\":2}}",
              "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", 4, false, true);
@@ -246,7 +374,7 @@ static void a_broken_config_is_a_fault_with_its_place(void **state)
     ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
     bench_read(&b);
     assert_int_equal(b.cfg.fault.code, LORA_E_JSON);
-    assert_in_range(b.cfg.fault.offset, 8, 10); /* as cJSON tells it */
+    assert_int_equal(b.cfg.fault.offset, 9);
     assert_int_equal(b.a.n_modules, 1);
     bench_close(&b);
 }
@@ -256,10 +384,50 @@ static void an_endless_config_is_refused_by_its_size(void **state)
     (void)state;
     cJSON *tree = NULL;
     lora_error err = {0};
-    static char text[3000000];
-    memset(text, ',', sizeof text);
+    static char text[3000000] = "{\"a\":[";
+    for (size_t i = 6; i < sizeof text - 4; i += 2)
+        memcpy(text + i, "0,", 2);
+    memcpy(text + sizeof text - 4, " 0]}", 4);
     assert_int_equal(sidefile_parse(text, sizeof text, "config", &tree, &err), LORA_E_TOO_LARGE);
     assert_null(tree);
+}
+
+static void what_python_would_not_read_is_refused(void **state)
+{
+    (void)state;
+    static const char *const broken[] = {"{\"r\":4} x", "{\"r\":4", "[1]", "{\"r\":\"\xff\"}", "{\"r\\u0000x\":1}", "{'r':4}", ""};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        cJSON *tree = NULL;
+        lora_error err = {0};
+        assert_int_equal(sidefile_parse(broken[i], strlen(broken[i]), "config", &tree, &err), LORA_E_JSON);
+        assert_true(err.has_offset && tree == NULL);
+    }
+}
+
+/* Patterns cost what they cost once, not for every module. */
+static void many_patterns_and_modules_end_in_a_finding_not_in_hours(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    strbuf config = {0};
+    strbuf_puts(&config, "{\"r\":1,\"lora_alpha\":1,\"alpha_pattern\":{");
+    for (int i = 0; i < 900; i++)
+        strbuf_printf(&config, "%s\"(a|b)*x%d\":2", i ? "," : "", i);
+    strbuf_puts(&config, "}}");
+    fixture_text(&b.fx, "adapter_config.json", config.data);
+    strbuf_free(&config);
+    for (int i = 0; i < 300; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "abababababababab%d.lora_A.weight", i);
+        ADD(&b, name, 1, 1);
+        snprintf(name, sizeof name, "abababababababab%d.lora_B.weight", i);
+        ADD(&b, name, 1, 1);
+    }
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 300);
+    assert_true(b.a.bad_pattern);
+    bench_close(&b);
 }
 
 static void inits_that_do_not_start_at_zero_are_known(void **state)
@@ -290,6 +458,14 @@ int main(void)
         cmocka_unit_test(diffusers_metadata_gives_the_scale_a_component),
         cmocka_unit_test(a_broken_config_is_a_fault_with_its_place),
         cmocka_unit_test(an_endless_config_is_refused_by_its_size),
+        cmocka_unit_test(an_alpha_that_is_no_number_leaves_its_module_out),
+        cmocka_unit_test(an_alpha_tensor_beside_peft_names_is_a_stray),
+        cmocka_unit_test(two_spellings_of_one_module_are_both_measured_and_told),
+        cmocka_unit_test(raw_state_dicts_of_other_methods_are_not_taken_for_lora),
+        cmocka_unit_test(experts_stacked_in_one_pair_are_not_computed_as_one),
+        cmocka_unit_test(ranks_beyond_both_dimensions_are_refused),
+        cmocka_unit_test(what_python_would_not_read_is_refused),
+        cmocka_unit_test(many_patterns_and_modules_end_in_a_finding_not_in_hours),
         cmocka_unit_test(inits_that_do_not_start_at_zero_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "analyzer/adapter/declared.h"
+#include "analyzer/base/text.h"
 #include "tests/support/fixture.h"
 
 #include <math.h>
@@ -91,9 +92,40 @@ static void each_source_is_read_and_the_best_one_wins(void **state)
     size = load(&fx, "x.safetensors", NULL, NULL, NULL);
     assert_true(size.value == 100 && size.low <= 100 && size.high >= 100);
 
-    fixture_text(&fx, "all_results.json", "{\"train_samples\":8530}");
+    /* 2.5 epochs of 1000; max_steps that saw 800 of 1000 */
+    fixture_text(&fx, "train_results.json", "{\"epoch\":2.5,\"train_runtime\":100.0,\"train_samples_per_second\":25.0}");
+    size = load(&fx, "x.safetensors", NULL, NULL, NULL);
+    assert_true(size.value == 1000 && size.low <= 1000 && size.high >= 1000);
+    fixture_text(&fx, "train_results.json", "{\"epoch\":0.8,\"train_runtime\":80.0,\"train_samples_per_second\":10.0}");
+    size = load(&fx, "x.safetensors", NULL, NULL, NULL);
+    assert_true(size.value == 1000 && size.low <= 1000 && size.high >= 1000 && size.high < 1020);
+
+    fixture_text(&fx, "all_results.json", "{\"train_samples\":8530,\"eval_loss\":NaN}");
     size = load(&fx, "x.safetensors", NULL, NULL, NULL);
     assert_true(size.value == 8530 && size.low == size.high);
+    fixture_close(&fx);
+}
+
+/* A log of any length, with what Python writes for a loss that diverged. */
+static void a_long_log_is_read_and_a_broken_one_is_told(void **state)
+{
+    (void)state;
+    fixture fx;
+    fixture_open(&fx);
+    strbuf text = {0};
+    strbuf_puts(&text, "{\"epoch\":10.0,\"log_history\":[1,{\"learning_rate\":NaN}");
+    for (int i = 0; i < 400000; i++)
+        strbuf_puts(&text, ",{\"loss\":0.1,\"learning_rate\":1e-4}");
+    strbuf_puts(&text, "],\"global_step\":40,\"train_batch_size\":3}");
+    fixture_write(&fx, "trainer_state.json", text.data, text.length);
+    declared_training training;
+    declared_size size = load(&fx, "x.safetensors", NULL, NULL, &training);
+    assert_true(size.present && size.value == 12 && training.learning_rate == 1e-4);
+    fixture_write(&fx, "trainer_state.json", text.data, text.length - 1);
+    size = load(&fx, "x.safetensors", NULL, NULL, &training);
+    assert_false(size.present);
+    assert_int_equal(size.fault.code, LORA_E_JSON);
+    strbuf_free(&text);
     fixture_close(&fx);
 }
 
@@ -132,6 +164,7 @@ int main(void)
         cmocka_unit_test(the_range_holds_the_true_size),
         cmocka_unit_test(nonsense_is_no_size),
         cmocka_unit_test(each_source_is_read_and_the_best_one_wins),
+        cmocka_unit_test(a_long_log_is_read_and_a_broken_one_is_told),
         cmocka_unit_test(kohya_subsets_count_without_regularisation_images),
         cmocka_unit_test(a_checkpoint_folder_is_described_by_the_folder_above),
     };

@@ -195,6 +195,86 @@ static void a_declared_head_is_no_stray_to_worry_about(void **state)
     record_destroy(r);
 }
 
+/* Factors that are there and are not computed never pass as "no adapter", whatever stands beside them. */
+static void factors_that_cannot_be_computed_are_unsupported(void **state)
+{
+    (void)state;
+    static const unsigned char bytes[64];
+    for (int with_foreign = 0; with_foreign < 2; with_foreign++) {
+        tensor_file t;
+        tensors_begin(&t);
+        tensors_add(&t, "q.lora_A.weight", "F8_E4M3", 2, (uint64_t[]){2, 8}, bytes, 16);
+        tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
+        if (with_foreign)
+            tensors_add(&t, "norm.diff", "F8_E4M3", 1, (uint64_t[]){8}, bytes, 8);
+        tensors_save(&t, &fx, "f8.safetensors");
+        lora_record *r = audit("f8.safetensors");
+        assert_int_equal(r->status, STATUS_UNSUPPORTED);
+        assert_int_equal(r->error.code, LORA_E_LAYOUT);
+        record_destroy(r);
+    }
+    tensor_file t;
+    uint64_t seed = 1;
+    tensors_begin(&t);
+    tensors_add_pair(&t, "a", 8, 8, 2, 1, 0, &seed);
+    tensors_add(&t, "q.lora_A.weight", "F8_E4M3", 2, (uint64_t[]){2, 8}, bytes, 16);
+    tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
+    tensors_save(&t, &fx, "partly.safetensors");
+    lora_record *r = audit("partly.safetensors");
+    assert_int_equal(r->status, STATUS_OK); /* the one zero update is not the whole file */
+    assert_int_equal(find_rule(r, "unsupported-modules")->severity, SEVERITY_HIGH);
+    record_destroy(r);
+}
+
+static void a_config_that_promises_lora_must_be_kept(void **state)
+{
+    (void)state;
+    tensor_file t;
+    float ones[16] = {0};
+    tensors_begin(&t);
+    tensors_add_f32(&t, "q.something.weight", 2, 8, ones);
+    tensors_save(&t, &fx, "promise/adapter_model.safetensors");
+    lora_record *r = audit("promise/adapter_model.safetensors");
+    assert_int_equal(r->status, STATUS_NOT_LORA);
+    record_destroy(r);
+    fixture_text(&fx, "promise/adapter_config.json", "{\"peft_type\":\"LORA\"}");
+    r = audit("promise/adapter_model.safetensors");
+    assert_int_equal(r->status, STATUS_UNSUPPORTED);
+    record_destroy(r);
+    fixture_text(&fx, "promise/adapter_config.json", "{\"peft_type\":\"\\u001b[31mEVIL\"}");
+    r = audit("promise/adapter_model.safetensors");
+    assert_string_equal(r->adapter.method, "unknown");
+    record_destroy(r);
+}
+
+static void a_decoy_under_another_name_is_a_finding(void **state)
+{
+    (void)state;
+    tensor_file t;
+    uint64_t seed = 1;
+    float ones[64] = {0};
+    tensors_begin(&t);
+    tensors_add_f32(&t, "q.lora_A.weight", 2, 8, ones);
+    tensors_add_f32(&t, "q.lora_B.weight", 8, 2, ones);
+    tensors_add_pair(&t, "q", 8, 8, 2, 1, 1, &seed);
+    tensors_save(&t, &fx, "decoy.safetensors");
+    lora_record *r = audit("decoy.safetensors");
+    assert_int_equal(r->status, STATUS_OK);
+    assert_true(r->frobenius > 0);
+    assert_int_equal(find_rule(r, "ambiguous-module")->severity, SEVERITY_HIGH);
+    record_destroy(r);
+}
+
+static void a_scale_of_zero_is_not_called_untrained_by_its_factors(void **state)
+{
+    (void)state;
+    make_adapter("alpha0/adapter_model.safetensors", 0.1);
+    fixture_text(&fx, "alpha0/adapter_config.json", "{\"r\":4,\"lora_alpha\":0}");
+    lora_record *r = audit("alpha0/adapter_model.safetensors");
+    assert_non_null(strstr(find_rule(r, "untrained-adapter")->message, "scale is 0"));
+    record_destroy(r);
+}
+
 static void a_scale_that_overflows_is_no_number(void **state)
 {
     (void)state;
@@ -281,6 +361,10 @@ int main(void)
         cmocka_unit_test(a_value_that_is_no_number_is_a_finding_not_a_clean_pass),
         cmocka_unit_test(shapes_that_do_not_fit_and_strays_are_named),
         cmocka_unit_test(a_declared_head_is_no_stray_to_worry_about),
+        cmocka_unit_test(factors_that_cannot_be_computed_are_unsupported),
+        cmocka_unit_test(a_config_that_promises_lora_must_be_kept),
+        cmocka_unit_test(a_decoy_under_another_name_is_a_finding),
+        cmocka_unit_test(a_scale_of_zero_is_not_called_untrained_by_its_factors),
         cmocka_unit_test(a_scale_that_overflows_is_no_number),
         cmocka_unit_test(rules_can_be_left_out),
         cmocka_unit_test(a_file_above_max_bytes_is_refused),

@@ -98,6 +98,13 @@ run scan -f ndjson -0 --files-from "$tmp/list0"
 ok "--null separates by NUL" count_is '"status":"ok"' 2
 "$LORAUDIT" scan -f ndjson --files-from - <"$tmp/list" >"$tmp/.out"
 ok "--files-from - reads stdin" count_is '"status":"ok"' 2
+run scan --files-from "$tmp/list0"
+ok "a NUL-separated list without --null is refused, not cut short" exits 4
+run scan --files-from /dev/zero
+ok "an endless list is refused" exits 4
+printf '%s\r\n' $SAMPLES/loralib-f32.safetensors >"$tmp/list-crlf"
+run scan -f ndjson --files-from "$tmp/list-crlf"
+ok "lines may end in CR LF" count_is '"status":"ok"' 1
 run scan --files-from "$tmp/absent"
 ok "an absent list is a usage error" exits 4
 run scan -f ndjson --include 'kohya*' $SAMPLES
@@ -111,6 +118,15 @@ mkfifo "$tmp/odd/pipe.safetensors"
 ln -s . "$tmp/odd/loop"
 ln -s /absent "$tmp/odd/dangling.bin"
 ln -s "$PWD/$SAMPLES/loralib-f32.safetensors" "$tmp/odd/link.safetensors"
+truncate -s 3200000000000 "$tmp/odd/sparse.safetensors" # more than any memory, on no disk
+header='{"q.lora_A.weight":{"dtype":"F32","shape":[100000000000,4],"data_offsets":[0,1600000000000]},"q.lora_B.weight":{"dtype":"F32","shape":[4,100000000000],"data_offsets":[1600000000000,3200000000000]}}'
+{ le64 ${#header}; printf '%s' "$header"; } >"$tmp/head"
+truncate -s $((3200000000000 + $(wc -c <"$tmp/head"))) "$tmp/odd/sparse.safetensors" &&
+    dd if="$tmp/head" of="$tmp/odd/sparse.safetensors" conv=notrunc status=none
+run scan -f ndjson "$tmp/odd/sparse.safetensors" "$tmp/odd/link.safetensors"
+ok "a file larger than memory is a row, and the next one is audited" count_is '"status":"ok"' 1
+ok "a file larger than memory exits 2" exits 2
+rm "$tmp/odd/sparse.safetensors"
 run scan -f ndjson "$tmp/odd" /dev/zero
 ok "a FIFO, a device and a dangling link are rows, a link is followed, a loop is not" [ "$(wc -l <"$tmp/.out")" -eq 4 ]
 ok "none of them hangs or passes" exits 2
@@ -152,6 +168,10 @@ ok "--modules puts them in" count_is '"modules":[' 1
 # --- spectra
 run spectra -q $SAMPLES/loralib-f32.safetensors -o "$tmp/s.h5"
 ok "spectra writes an HDF5 file" [ "$(head -c 4 "$tmp/s.h5" | tail -c 3)" = HDF ]
+run spectra -q -j 1 $SAMPLES -o "$tmp/one.h5"
+sleep 1.1
+run spectra -q -j 2 $SAMPLES -o "$tmp/two.h5"
+ok "the archive holds no time" cmp -s "$tmp/one.h5" "$tmp/two.h5"
 run spectra $SAMPLES/loralib-f32.safetensors "$tmp/absent" -o "$tmp/s.h5"
 ok "spectra exits 2 and names what it could not read" warns not-found
 run spectra -q $SAMPLES/ablation-r1 -o "$tmp/s.h5"

@@ -149,7 +149,7 @@ static void the_recipe_key_names_every_kind_of_module(void **state)
 {
     (void)state;
     lora_record *r = audit(SAMPLES "untrained/adapter_model.safetensors");
-    assert_string_equal(recipe_key(r), "peft lora init=kaiming-uniform scale=2 transformer.q:128x128:r8*4 transformer.v:64x128:r8*4");
+    assert_string_equal(recipe_key(r), "peft lora init=kaiming-uniform transformer.q:128x128:r8:s2*4 transformer.v:64x128:r8:s2*4");
     record_destroy(r);
 }
 
