@@ -308,10 +308,11 @@ static bool rule_untrained(lora_record *r, const lora_config *cfg)
 }
 
 /* How far from orthogonal rounding to the stored dtype alone can push two rank directions. Rounding is relative and
- * independent an entry, so it averages out over the length of the vectors; half an ulp is a safe bound. */
+ * independent an entry, so it averages out over the length of the vectors; the relative spacing of the dtype, halved twice,
+ * is a safe bound. (svd_lowrank in float32 leaves about 1e-6.) */
 static double rounding(const tensor *t)
 {
-    return t->dtype == DTYPE_BF16 ? 1.0 / 256 : t->dtype == DTYPE_F16 ? 1.0 / 1024 : 1e-4;
+    return t->dtype == DTYPE_BF16 ? 0x1p-9 : t->dtype == DTYPE_F16 ? 0x1p-12 : 1e-4;
 }
 
 static bool rule_svd_factored(lora_record *r)

@@ -31,8 +31,8 @@ void strbuf_clear(strbuf *b); /* empties, keeps the memory and `failed` */
 void strbuf_free(strbuf *b);  /* leaves {0} */
 
 /* text_escape - append s for terminals and one-line messages: printable UTF-8 as it is; control characters (C0, DEL,
- * C1) and invalid bytes as \xnn a byte; invisible and direction-changing characters (U+200B-200F, 202A-202E, 2060-2064,
- * 2066-2069, FEFF) and the separators U+2028, 2029 as \u{nnnn}. A backslash stays single. */
+ * C1) and invalid bytes as \xnn a byte; invisible and direction-changing characters (U+00AD, 061C, 180E, 200B-200F,
+ * 202A-202E, 2060-2069, FEFF, FFF9-FFFB, E0000-E007F) and the separators U+2028, 2029 as \u{nnnn}. A backslash stays single. */
 void text_escape(strbuf *out, const char *s, size_t n);
 
 /* text_json - append s as a JSON string literal with its quotes. Each invalid byte becomes U+FFFD; C0, DEL and C1 are

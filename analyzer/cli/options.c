@@ -134,8 +134,8 @@ static bool parse_number(const char *name, const char *text, bool suffix, uint64
     if (suffix && *end)
         shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
     if (end == text || *text == '-' || errno || *(end + (shift > 0)) || n > limit >> shift) {
-        char what[64];
-        snprintf(what, sizeof what, "--%s takes a whole number, not", name);
+        char what[80];
+        snprintf(what, sizeof what, "--%s takes a whole number up to %llu, not", name, (unsigned long long)limit);
         return usage(what, text, "");
     }
     *out = (uint64_t)n << shift;

@@ -58,12 +58,16 @@ int scan_open(scan *s, const cli_options *o)
     return EXIT_CLEAN;
 }
 
+/* How far workers may run ahead of the record that is next in order: finished records wait in memory. */
+enum { MAX_AHEAD = 1024 };
+
 /* A scan under way. */
 typedef struct {
     scan *s;
     const scan_sink *sink;
     bool progress;
     pthread_mutex_t lock;  /* guards what follows, and s->summary and s->n_done */
+    pthread_cond_t moved;  /* s->n_done grew, or the scan was stopped */
     lora_record **records; /* by input */
     bool stopped;          /* by the sink, or by fault */
     lora_error fault;
@@ -79,6 +83,7 @@ static void hand_out(running *u)
         record_destroy(r);
         u->records[s->n_done++] = NULL;
     }
+    pthread_cond_broadcast(&u->moved);
     if (u->progress)
         fprintf(stderr, "\r\033[K%zu of %zu", s->n_done, s->inputs.n);
 }
@@ -88,7 +93,10 @@ static void audit_one(void *arg, size_t index, size_t worker)
     running *u = arg;
     lora_record *r = NULL;
     lora_error err = {0};
+    /* Indices are handed out in order, so whoever works on n_done is never among those that wait. */
     pthread_mutex_lock(&u->lock);
+    while (!u->stopped && index >= u->s->n_done + MAX_AHEAD)
+        pthread_cond_wait(&u->moved, &u->lock);
     bool stop = u->stopped;
     pthread_mutex_unlock(&u->lock);
     if (stop)
@@ -102,6 +110,7 @@ static void audit_one(void *arg, size_t index, size_t worker)
     if (code != LORA_OK && u->fault.code == LORA_OK) {
         u->fault = err;
         u->stopped = true;
+        pthread_cond_broadcast(&u->moved);
     } else if (index == u->s->n_done) {
         hand_out(u);
     }
@@ -117,7 +126,9 @@ int scan_run(scan *s, const scan_sink *sink, bool progress)
         return say(&u.fault);
     }
     pthread_mutex_init(&u.lock, NULL);
+    pthread_cond_init(&u.moved, NULL);
     lora_auditor_run(s->auditor, s->inputs.n, audit_one, &u);
+    pthread_cond_destroy(&u.moved);
     pthread_mutex_destroy(&u.lock);
     if (u.progress)
         fprintf(stderr, "\r\033[K");

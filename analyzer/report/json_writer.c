@@ -66,12 +66,6 @@ void json_count(json_writer *w, const char *key, uint64_t n)
     strbuf_printf(w->out, "%llu", (unsigned long long)n);
 }
 
-void json_bool(json_writer *w, const char *key, bool b)
-{
-    lead(w, key);
-    strbuf_puts(w->out, b ? "true" : "false");
-}
-
 void json_null(json_writer *w, const char *key)
 {
     json_text(w, key, NULL);

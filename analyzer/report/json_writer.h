@@ -24,7 +24,6 @@ void json_close(json_writer *w, char bracket);                 /* '}' or ']' */
 void json_text(json_writer *w, const char *key, const char *value); /* NULL: null */
 void json_number(json_writer *w, const char *key, double x);
 void json_count(json_writer *w, const char *key, uint64_t n);
-void json_bool(json_writer *w, const char *key, bool b);
 void json_null(json_writer *w, const char *key);
 void json_numbers(json_writer *w, const char *key, const double *x, size_t n); /* NULL: null; on one line */
 
