@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 int exit_code_of(const scan_summary *s, severity fail_on)
 {
@@ -69,9 +70,23 @@ typedef struct {
     pthread_mutex_t lock;  /* guards what follows, and s->summary and s->n_done */
     pthread_cond_t moved;  /* s->n_done grew, or the scan was stopped */
     lora_record **records; /* by input */
+    double shown;          /* when progress was last shown, in seconds */
     bool stopped;          /* by the sink, or by fault */
     lora_error fault;
 } running;
+
+/* At most ten times a second. */
+static void show_progress(running *u)
+{
+    struct timespec now;
+    if (!u->progress || clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+        return;
+    double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    if (seconds - u->shown < 0.1)
+        return;
+    u->shown = seconds;
+    fprintf(stderr, "\r\033[K%zu of %zu", u->s->n_done, u->s->inputs.n);
+}
 
 static void hand_out(running *u)
 {
@@ -84,8 +99,7 @@ static void hand_out(running *u)
         u->records[s->n_done++] = NULL;
     }
     pthread_cond_broadcast(&u->moved);
-    if (u->progress)
-        fprintf(stderr, "\r\033[K%zu of %zu", s->n_done, s->inputs.n);
+    show_progress(u);
 }
 
 static void audit_one(void *arg, size_t index, size_t worker)
