@@ -85,15 +85,19 @@ typedef enum { SPECTRAL_PATH_GRAM, SPECTRAL_PATH_QR, SPECTRAL_PATH_ZERO } spectr
  * sigma min(r, m, n), sigma_a min(r, n), sigma_b min(m, r) doubles. */
 typedef struct {
     spectral_status status; /* anything but OK: only status and the n_nonfinite counts are set */
-    spectral_path path;     /* ZERO: ΔW is exactly 0, every σ of it too */
+    spectral_path path;     /* ZERO: ΔW is 0, every σ of it, frobenius and residual too: exactly; or its products cancel
+                               to below their own rounding, ‖ΔW‖_F ≤ (16 + √(m + n)/4)·eps·|s|·Σ_k ‖b_k‖·‖a_k‖, as
+                               [B0 −B0]·[A0; A0] do; or ‖ΔW‖_F underflows float64 */
     double *sigma;          /* of ΔW = s·B·A, descending, ≥ 0, with |s| */
     double *sigma_a;        /* of A, without s */
     double *sigma_b;        /* of B, without s */
     double frobenius;       /* ‖ΔW‖_F, from the Gram matrices or from the core, not from σ */
     double residual;        /* |‖ΔW‖_F² − Σσ²| / ‖ΔW‖_F²; 0 when ΔW = 0 */
     double kurtosis;        /* of the entries of ΔW, Pearson; NaN when ΔW has no variance, and from a sample also when
-                               the variance is below 1e-6 of the mean square */
-    double kurtosis_se;     /* standard error of the sample of rows; 0 when every row was read */
+                               the variance is below 1e-6 of the mean square; or when float64 cannot hold the fourth
+                               powers (rank directions balanced at opposite ends of its range). Never below 1 */
+    double kurtosis_se;     /* standard error of the sample of rows, at least its rounding; 0 when all rows were asked
+                               for, or there are no more of them than the sample has. Method: cpu/kurtosis.h */
     double gram_gap;        /* ‖G_A − G_B‖_F / max(‖G_A‖_F, ‖G_B‖_F): 0 for B = U√S, A = √S·Vᵀ; 0 when both are 0 */
     spectral_factor a, b;
 } spectral_result;
@@ -102,7 +106,8 @@ typedef struct {
     bool precise;     /* QR path for every module */
     bool all_rows;    /* kurtosis over all rows of ΔW: costs O(m·n·r) */
     unsigned n_rows;  /* rows sampled for the kurtosis; 0: the default */
-    uint64_t seed;    /* of that sample; the same seed gives the same rows on any machine and with any threads */
+    uint64_t seed;    /* of that sample; the same seed gives the same rows with any threads, and but for ties in
+                         rounding on any machine */
 } spectral_options;
 
 /* Where the bytes of views without data come from.
@@ -138,8 +143,8 @@ const char *spectral_engine_name(const spectral_engine *engine);
  * Out:    results[n], whose arrays the caller has allocated. One module's failure is its own status and stops no other
  * Errs:   none of its own: each result carries its status
  * Thread: safe for calls whose workers differ
- * Cost:   O((m + n)·r²) flops and one pass over the bytes a module; memory: one module's factors a worker, in their
- *         stored dtype when they come from the source, plus O(r² + m + block)
+ * Cost:   O((m + n)·r²) flops; the bytes are read once, and passed over twice; memory: one module's factors a worker, in their
+ *         stored dtype when they come from the source, plus O(r² + m + n + block)
  * Source: Golub & Van Loan, Matrix Computations, 8.6; Drmač & Veselić, New fast and accurate Jacobi SVD, 2008 */
 void spectral_batch(spectral_engine *engine, size_t worker, const spectral_module *modules, size_t n,
                     const spectral_options *options, const spectral_source *source, const spectral_executor *executor,
@@ -148,7 +153,7 @@ void spectral_batch(spectral_engine *engine, size_t worker, const spectral_modul
 /* spectral_left_vector - the leading left singular vector u₁ of ΔW (m, unit length; its sign is arbitrary, so the entry
  * of largest magnitude is made positive), and *sigma1 with |s|.
  * In:     one module; index is handed to source
- * Errs:   as spectral_result.status; SPECTRAL_E_SHAPE also when ΔW = 0, which has no leading vector. Outputs untouched
+ * Errs:   as spectral_result.status; SPECTRAL_E_SHAPE also when ΔW = 0 (path ZERO): no leading vector. Outputs untouched
  * Cost:   as one module of spectral_batch */
 spectral_status spectral_left_vector(spectral_engine *engine, size_t worker, const spectral_module *module,
                                      size_t index, const spectral_source *source, double *u, double *sigma1);

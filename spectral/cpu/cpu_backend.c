@@ -17,6 +17,17 @@ typedef struct {
     module_worker workers[];
 } cpu_state;
 
+/* OpenBLAS starts its threads when it is loaded, and idle ones spin for a while: two cores would share our two workers with
+ * them. Its own end-of-process function stops them; with one thread set they are not started again. Not in every build. */
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+
+static void stop_library_threads(void)
+{
+    openblas_set_num_threads(1);
+    if (blas_thread_shutdown_)
+        blas_thread_shutdown_();
+}
+
 static spectral_status cpu_create(size_t n_workers, void **out)
 {
     *out = NULL;
@@ -29,7 +40,7 @@ static spectral_status cpu_create(size_t n_workers, void **out)
     state->n_workers = n_workers;
     for (size_t i = 0; i < n_workers; i++)
         state->workers[i].kernels = kernels_best();
-    openblas_set_num_threads(1);
+    stop_library_threads();
     char library[16] = "OpenBLAS", version[16] = "";
     sscanf(openblas_get_config(), "%15s %15s", library, version);
     snprintf(state->name, sizeof state->name, "cpu (%s, %s %s %s)", kernels_best()->name, library, version,

@@ -3,7 +3,7 @@
  */
 #include "spectral/cpu/gram.h"
 
-#include "spectral/cpu/kurtosis.h"
+#include "spectral/cpu/rowmodel.h"
 
 #include <math.h>
 
@@ -25,7 +25,7 @@ static void mirror(double *gram, size_t rows)
 }
 
 void gram_pass_run(gram_pass *pass, const kernel_table *kernels, const panel *p, const panel_block *block,
-                   double support, struct kurtosis_sample *sample)
+                   double support, row_model *model)
 {
     const size_t rows = kernel_padded(p->rank);
     panel_convert(kernels, p, 0, 1, block, NULL);
@@ -45,8 +45,8 @@ void gram_pass_run(gram_pass *pass, const kernel_table *kernels, const panel *p,
             kernels->gram_of_columns(block->x, count, rows, ld, pass->gram, rows);
             kernels->margins(block->x, count, rows, ld, true, squares, pass->rank_sums);
         }
-        if (sample)
-            kurtosis_sample_block(sample, kernels, p, block, count);
+        if (model)
+            row_model_block(model, kernels, p, block, first, count);
     }
     mirror(pass->gram, rows);
     pass->finite = isfinite(pass->moments.sum_abs);

@@ -1,8 +1,8 @@
 /* gram.h - one pass over a factor: its Gram matrix, its entry statistics and its margins.
  *
  * The pass reads the stored bytes once. While a converted block is in cache it feeds the Gram matrix, the moments, the
- * sums along rank (for the mean of ΔW), the squares along length (for the row sample) and, for A, the sampled rows of
- * ΔW. All numbers are in the panel's scaled units.
+ * sums along rank (for the mean of ΔW), the squares along length and, for A, the model from which rows of ΔW are drawn.
+ * All numbers are in the panel's scaled units.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,7 +11,7 @@
 
 #include "spectral/cpu/panel.h"
 
-struct kurtosis_sample;
+struct row_model;
 
 typedef struct {
     double *gram;           /* padded × padded, symmetric, leading dimension padded(rank) */
@@ -24,9 +24,9 @@ typedef struct {
 /* gram_pass_create - the pass with its storage zeroed; false without memory. */
 bool gram_pass_create(gram_pass *pass, const panel *p, bool with_squares, scratch *s);
 
-/* gram_pass_run - read p once. support as in spectral_module, in stored units. sample NULL: no rows of ΔW. */
+/* gram_pass_run - read p once. support as in spectral_module, in stored units. model NULL: no rows will be drawn. */
 void gram_pass_run(gram_pass *pass, const kernel_table *kernels, const panel *p, const panel_block *block,
-                   double support, struct kurtosis_sample *sample);
+                   double support, struct row_model *model);
 
 /* gram_factor - the published statistics of a finite pass. */
 spectral_factor gram_factor(const gram_pass *pass, const panel *p, bool with_support);

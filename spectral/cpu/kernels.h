@@ -1,6 +1,6 @@
 /* kernels.h - the few inner loops that take the time, compiled once for each instruction set.
  *
- * The loops are written once, in kernels_body.h, over GCC vector types; kernels_portable.c, kernels_avx2.c and
+ * The loops are written once, in kernels_body.inc, over GCC vector types; kernels_portable.c, kernels_avx2.c and
  * kernels_avx512.c include that body at widths 2, 4 and 8. Why not BLAS: an OpenBLAS that is older than the processor
  * falls back to SSE3 kernels (4 to 5 times slower here), and its dsyrk on panels of 8 to 64 rows stays far from peak
  * even when it knows the processor. The r × r work, which is not hot, stays with BLAS and LAPACK.
@@ -57,6 +57,11 @@ typedef struct {
 
     /* sums[4·i + p − 1] += Σ_j x_ij^p for p = 1 … 4. X (rows × cols padded, ld). */
     void (*powers)(const double *x, size_t rows, size_t cols, size_t ld, double *sums);
+
+    /* With W (4 × ldw), OUT (4 × ldo) and powers p = 2, 3, 4, 4 for q = 0 … 3: out[q][j] += Σ_i w[q][i]·x_ij^p, or
+     * across: out[q][i] += Σ_j w[q][j]·x_ij^p. X (rows × cols padded, ld); across, the weights are zero-padded. */
+    void (*weighted_powers)(const double *x, size_t rows, size_t cols, size_t ld, bool across, const double *w,
+                            size_t ldw, double *out, size_t ldo);
 } kernel_table;
 
 extern const kernel_table kernels_portable;

@@ -17,6 +17,6 @@
 #define KERNEL_DOT_COLS 2
 #define KERNEL_TILE_ROWS 4
 
-#include "spectral/cpu/kernels_body.h"
+#include "spectral/cpu/kernels_body.inc"
 #endif
 typedef int kernels_avx2_is_not_empty;

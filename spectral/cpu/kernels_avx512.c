@@ -17,6 +17,6 @@
 #define KERNEL_DOT_COLS 4
 #define KERNEL_TILE_ROWS 8
 
-#include "spectral/cpu/kernels_body.h"
+#include "spectral/cpu/kernels_body.inc"
 #endif
 typedef int kernels_avx512_is_not_empty;

@@ -14,4 +14,4 @@
 #define KERNEL_DOT_COLS 2
 #define KERNEL_TILE_ROWS 4
 
-#include "spectral/cpu/kernels_body.h"
+#include "spectral/cpu/kernels_body.inc"

@@ -7,6 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#define ROUNDING 64        /* of T and of the variance, in units of eps, besides the lengths of the sums */
+#define UNSEEN_WEIGHT 0.5  /* of the unseen share, in the standard error */
+#define CROSS_WEIGHT 0.25  /* of the cross part */
+
 /* ---- random numbers: xoshiro256** (Blackman & Vigna 2018), seeded by splitmix64 ---- */
 
 typedef struct {
@@ -51,14 +55,14 @@ bool kurtosis_sample_create(kurtosis_sample *sample, size_t n_draws, const panel
         .n_draws = n_draws,
         .draws = scratch_take(s, rows, sizeof(size_t)),
         .times = scratch_take(s, rows, sizeof(size_t)),
-        .probability = scratch_take(s, rows, sizeof(double)),
+        .size = scratch_take(s, rows, sizeof(double)),
         .b = scratch_take_zeroed(s, rows * inner, sizeof(double)),
         .sums = scratch_take_zeroed(s, rows * 4, sizeof(double)),
         .x = scratch_take(s, KURTOSIS_CHUNK * block->ld_rank_major, sizeof(double)),
     };
     if (!a->rank_major)
         sample->turned = scratch_take(s, inner * block->ld_rank_major, sizeof(double));
-    return sample->draws && sample->times && sample->probability && sample->b && sample->sums && sample->x &&
+    return sample->draws && sample->times && sample->size && sample->b && sample->sums && sample->x &&
            (a->rank_major || sample->turned);
 }
 
@@ -73,7 +77,7 @@ static void sort_ascending(size_t *v, size_t n)
         }
 }
 
-/* First index whose running probability exceeds u. */
+/* First index whose running sum exceeds u; u is below the last. */
 static size_t draw_index(const double *running, size_t n, double u)
 {
     size_t low = 0, high = n - 1;
@@ -87,25 +91,6 @@ static size_t draw_index(const double *running, size_t n, double u)
     return low;
 }
 
-/* ‖b_i‖² to running probabilities: 95 % ∝ ‖b_i‖⁴, 5 % uniform. The largest square divides first, so that nothing over-
- * or underflows. Returns that largest square. */
-static double running_probabilities(double *squares, size_t m)
-{
-    double largest = 0, sum = 0, running = 0;
-    for (size_t i = 0; i < m; i++)
-        largest = squares[i] > largest ? squares[i] : largest;
-    if (!(largest > 0))
-        return 0;
-    for (size_t i = 0; i < m; i++)
-        sum += squares[i] / largest * (squares[i] / largest);
-    for (size_t i = 0; i < m; i++) {
-        double t = squares[i] / largest;
-        running += 0.95 * (t * t / sum) + 0.05 / (double)m;
-        squares[i] = running;
-    }
-    return largest;
-}
-
 static int exponent_of_norm(double square)
 {
     int exponent;
@@ -113,38 +98,85 @@ static int exponent_of_norm(double square)
     return exponent / 2;
 }
 
+static void sample_add(kurtosis_sample *sample, size_t row, double size, size_t times)
+{
+    const size_t slot = sample->n_rows++;
+    sample->draws[slot] = row;
+    sample->size[slot] = size;
+    sample->times[slot] = times;
+}
+
+/* Moves the certain rows from size, where they become 0, to the sample. What is left to draw from is drawn_size. */
+static void take_certain(kurtosis_sample *sample, double *size, size_t m)
+{
+    size_t positive = 0, limit = sample->n_draws / 2;
+    for (size_t i = 0; i < m; i++)
+        positive += size[i] > 0;
+    if (positive <= sample->n_draws)
+        limit = positive;
+    for (;;) {
+        size_t largest = 0;
+        double sum = 0, peak = 0;
+        for (size_t i = 0; i < m; i++) {
+            sum += size[i];
+            if (size[i] > peak) {
+                peak = size[i];
+                largest = i;
+            }
+        }
+        sample->drawn_size = sum;
+        if (!isfinite(sum)) { /* float64 directions at opposite ends of the range: no model, no sample */
+            sample->drawn_size = 0;
+            sample->n_rows = 0;
+            break;
+        }
+        const double left = (double)(sample->n_draws - sample->n_rows);
+        if (sample->n_rows == limit || !(sum > 0) || (limit < positive && size[largest] * left < sum))
+            break;
+        sample_add(sample, largest, size[largest], 0);
+        size[largest] = 0;
+    }
+    sample->n_certain = sample->n_rows;
+}
+
 void kurtosis_sample_draw(kurtosis_sample *sample, const kernel_table *kernels, const panel *b,
-                          const panel_block *block, double *length_squares, uint64_t seed)
+                          const panel_block *block, row_model *model, uint64_t seed)
 {
     const size_t m = b->length, rows = kernel_padded(b->rank);
-    double largest = running_probabilities(length_squares, m);
+    double *running = model->running;
+    sample->exponent = model->exponent;
+    sample->conditioning = model->conditioning;
     sample->n_rows = 0;
-    if (!(largest > 0))
-        return;
-    sample->exponent = exponent_of_norm(largest);
-    generator g = generator_seeded(seed);
-    for (size_t d = 0; d < sample->n_draws; d++)
-        sample->draws[d] = draw_index(length_squares, m, generator_uniform(&g));
-    sort_ascending(sample->draws, sample->n_draws);
-    const double scale = ldexp(1, -sample->exponent);
-    for (size_t d = 0; d < sample->n_draws; d++) {
-        size_t row = sample->draws[d], last = sample->n_rows - 1;
-        if (sample->n_rows > 0 && sample->draws[last] == row) {
-            sample->times[last]++;
-            continue;
+    take_certain(sample, model->size, m);
+    sample->cross = fmin(model->cross, sample->drawn_size);
+    for (size_t i = 0; i < m; i++)
+        running[i] = model->size[i] + (i > 0 ? running[i - 1] : 0);
+    if (sample->drawn_size > 0) {
+        const size_t n = sample->n_draws - sample->n_certain;
+        size_t *drawn = sample->draws + sample->n_certain;
+        sample->drawn_size = running[m - 1];
+        generator g = generator_seeded(seed);
+        for (size_t d = 0; d < n; d++)
+            drawn[d] = draw_index(running, m, generator_uniform(&g) * running[m - 1]);
+        sort_ascending(drawn, n);
+        for (size_t d = 0; d < n; d++) {
+            size_t row = drawn[d];
+            if (d > 0 && sample->draws[sample->n_rows - 1] == row)
+                sample->times[sample->n_rows - 1]++;
+            else
+                sample_add(sample, row, model->size[row], 1);
         }
-        size_t slot = sample->n_rows++;
-        sample->draws[slot] = row;
-        sample->times[slot] = 1;
-        sample->probability[slot] = row == 0 ? length_squares[0] : length_squares[row] - length_squares[row - 1];
-        panel_convert_row(kernels, b, row, block, sample->b + slot * rows);
+    }
+    const double scale = ldexp(1, -sample->exponent);
+    for (size_t slot = 0; slot < sample->n_rows; slot++) {
+        panel_convert_row(kernels, b, sample->draws[slot], block, sample->b + slot * rows);
         for (size_t k = 0; k < b->rank; k++)
             sample->b[slot * rows + k] *= scale;
     }
 }
 
-void kurtosis_sample_block(kurtosis_sample *sample, const kernel_table *kernels, const panel *a,
-                           const panel_block *block, size_t count)
+static void sample_block(kurtosis_sample *sample, const kernel_table *kernels, const panel *a,
+                         const panel_block *block, size_t count)
 {
     const size_t inner = kernel_padded(a->rank), cols = kernel_padded(count), ld = block->ld_rank_major;
     const double *x = block->x;
@@ -160,13 +192,46 @@ void kurtosis_sample_block(kurtosis_sample *sample, const kernel_table *kernels,
     }
 }
 
+void kurtosis_sample_run(kurtosis_sample *sample, const kernel_table *kernels, const panel *a,
+                         const panel_block *block)
+{
+    for (size_t first = 0; first < a->length && sample->n_rows > 0; first += block->length) {
+        size_t count = smallest(a->length - first, block->length);
+        panel_convert(kernels, a, first, count, block, NULL);
+        sample_block(sample, kernels, a, block, count);
+    }
+}
+
 /* Σ_j (x − μ)⁴ from the sums of powers of one row of n entries. */
 static double centred_fourth(const double *sums, double n, double mean)
 {
     return sums[3] - 4 * mean * sums[2] + mean * mean * (6 * sums[1] - 4 * mean * sums[0] + n * mean * mean);
 }
 
-kurtosis_estimate kurtosis_of_sample(const kurtosis_sample *sample, size_t m, size_t n, double mean,
+/* Standard error of Z·(mean of ratios), in the units of the sizes; see kurtosis.h. */
+static double sampling_error(const kurtosis_sample *sample, const double *ratio, double mean)
+{
+    const double n = (double)(sample->n_draws - sample->n_certain), different = (double)sample->n_rows;
+    double drawn = 0, every = 0, average = 0, farthest = 0;
+    if (sample->n_rows == sample->n_certain)
+        return 0;
+    if (sample->n_draws < 2)
+        return NAN;
+    for (size_t i = 0; i < sample->n_rows; i++) {
+        double d = ratio[i] - mean;
+        drawn += (double)sample->times[i] * d * d;
+        average += ratio[i] / different;
+        farthest = fmax(farthest, fabs(d));
+    }
+    for (size_t i = 0; i < sample->n_rows; i++)
+        every += (ratio[i] - average) * (ratio[i] - average);
+    double variance = fmax(n > 1 ? drawn / (n - 1) : 0, different > 1 ? every / (different - 1) : 0) / n;
+    double unseen = UNSEEN_WEIGHT * farthest / n;
+    double unmet = CROSS_WEIGHT * sample->cross * exp(-0.5 * n * sample->cross / sample->drawn_size);
+    return hypot(sample->drawn_size * sqrt(variance + unseen * unseen), unmet);
+}
+
+kurtosis_estimate kurtosis_of_sample(kurtosis_sample *sample, size_t m, size_t n, double mean,
                                      double mean_square)
 {
     const double resolved = 1e-6; /* of the mean square; see kurtosis.h */
@@ -178,17 +243,29 @@ kurtosis_estimate kurtosis_of_sample(const kurtosis_sample *sample, size_t m, si
     const double variance = mean_square - mean * mean;
     if (!(variance > resolved * mean_square))
         return none;
-    const double k = (double)sample->n_draws, width = (double)n, entries = (double)m * width;
-    double sum = 0, scatter = 0;
-    for (size_t i = 0; i < sample->n_rows; i++)
-        sum += (double)sample->times[i] * (centred_fourth(sample->sums + 4 * i, width, mean) / sample->probability[i]);
-    const double estimate = sum / k; /* of T */
+    const double width = (double)n, unit = (double)m * width * variance * variance;
+    double certain = 0, ratios = 0;
     for (size_t i = 0; i < sample->n_rows; i++) {
-        double d = centred_fourth(sample->sums + 4 * i, width, mean) / sample->probability[i] - estimate;
-        scatter += (double)sample->times[i] * d * d;
+        double fourth = fmax(0, centred_fourth(sample->sums + 4 * i, width, mean));
+        double *ratio = sample->sums + 4 * i; /* the powers have served */
+        *ratio = fourth / sample->size[i];
+        certain += i < sample->n_certain ? fourth : 0;
+        ratios += (double)sample->times[i] * *ratio;
     }
-    const double error = k > 1 ? sqrt(scatter / (k * (k - 1))) : NAN;
-    return (kurtosis_estimate){estimate / entries / variance / variance, error / entries / variance / variance};
+    for (size_t i = 0; i < sample->n_rows; i++)
+        sample->sums[i] = sample->sums[4 * i];
+    const double n_drawn = (double)(sample->n_draws - sample->n_certain);
+    if (sample->n_rows > sample->n_certain)
+        ratios /= n_drawn;
+    double k = (certain + sample->drawn_size * ratios) / unit;
+    double rounding = mean_square / variance * (mean_square / variance);
+    rounding *= (ROUNDING + (double)m + width / 8) * DBL_EPSILON * k * sample->conditioning;
+    double error = hypot(sampling_error(sample, sample->sums, ratios) / unit, rounding);
+    if (k < 1) {
+        error = hypot(error, 1 - k);
+        k = 1;
+    }
+    return (kurtosis_estimate){k, error};
 }
 
 /* ---- every row ---- */
@@ -251,5 +328,7 @@ bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const pan
     *out = (kurtosis_estimate){NAN, 0};
     if (variance > noise * noise)
         out->kurtosis = sums.d4 / n / variance / variance;
+    if (out->kurtosis < 1) /* by rounding; or fourth powers underflowed: rank directions at opposite ends of float64 */
+        out->kurtosis = out->kurtosis > 1 - 1e-9 ? 1 : NAN;
     return true;
 }

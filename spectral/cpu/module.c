@@ -16,6 +16,12 @@ bool spectra_create(spectra *out, size_t rank, scratch *s)
     return out->sigma && out->sigma_a && out->sigma_b;
 }
 
+static void clear_update(const factors *f, spectra *out)
+{
+    memset(out->sigma, 0, f->a.rank * sizeof(double));
+    out->frobenius = 0;
+}
+
 static spectral_status module_spectra(const factors *f, bool zero, bool precise, spectra *out, spectral_path *path)
 {
     if (!spectra_create(out, f->a.rank, f->s))
@@ -32,11 +38,11 @@ static spectral_status module_spectra(const factors *f, bool zero, bool precise,
         spectral_status status = spectra_from_qr(f, out);
         if (status != SPECTRAL_OK)
             return status;
+        zero = zero || spectra_cancelled(f, out->frobenius, out->exponent);
     }
     if (zero) {
         *path = SPECTRAL_PATH_ZERO;
-        memset(out->sigma, 0, f->a.rank * sizeof(double));
-        out->frobenius = 0;
+        clear_update(f, out);
     }
     return SPECTRAL_OK;
 }
@@ -52,7 +58,7 @@ static double relative_residual(const double *sigma, size_t n, double frobenius)
 }
 
 /* NaN unless ΔW has variance. Means in units of both panels' exponents; the Frobenius norm comes in its own. */
-static spectral_status module_kurtosis(const factors *f, const kurtosis_sample *sample, const spectra *found,
+static spectral_status module_kurtosis(const factors *f, kurtosis_sample *sample, const spectra *found,
                                        kurtosis_estimate *out)
 {
     *out = (kurtosis_estimate){NAN, 0};
@@ -78,7 +84,7 @@ static void publish_values(double *to, const double *from, size_t n, double fact
         to[k] = ldexp(from[k] * factor, exponent);
 }
 
-static spectral_status module_finish(const factors *f, const kurtosis_sample *sample, const spectral_module *module,
+static spectral_status module_finish(const factors *f, kurtosis_sample *sample, const spectral_module *module,
                                      bool precise, spectral_result *result)
 {
     const size_t r = f->a.rank, m = f->b.length, n = f->a.length, n_values = smallest(r, smallest(m, n));
@@ -87,8 +93,6 @@ static spectral_status module_finish(const factors *f, const kurtosis_sample *sa
     spectral_path path;
     kurtosis_estimate kurtosis;
     spectral_status status = module_spectra(f, zero, precise, &found, &path);
-    if (status == SPECTRAL_OK)
-        status = module_kurtosis(f, sample, &found, &kurtosis);
     if (status != SPECTRAL_OK)
         return status;
     int exponent;
@@ -98,6 +102,12 @@ static spectral_status module_finish(const factors *f, const kurtosis_sample *sa
     if (!isfinite(frobenius) || !isfinite(ldexp(found.sigma_a[0], found.exponent_a)) ||
         !isfinite(ldexp(found.sigma_b[0], found.exponent_b)))
         return SPECTRAL_E_NONFINITE;
+    if (frobenius == 0) { /* also what underflows float64 */
+        path = SPECTRAL_PATH_ZERO;
+        clear_update(f, &found);
+    }
+    if ((status = module_kurtosis(f, sample, &found, &kurtosis)) != SPECTRAL_OK)
+        return status;
 
     publish_values(result->sigma, found.sigma, n_values, factor, exponent);
     publish_values(result->sigma_a, found.sigma_a, smallest(r, n), 1, found.exponent_a);

@@ -27,7 +27,7 @@ typedef struct {
 
 /* module_read - check the module, fetch and pass over both factors, B first. Resets the worker's scratch, which holds
  * all that is found.
- * In:  n_draws: rows of ΔW to sample on the way, 0: none
+ * In:  n_draws: rows of ΔW to sample, 0: none
  * Out: f; sample when n_draws > 0; counts of entries that are not finite, set also when that is the failure
  * Errs: all of spectral_status but CONVERGENCE */
 spectral_status module_read(module_worker *worker, const module_input *input, size_t n_draws, uint64_t seed, factors *f,

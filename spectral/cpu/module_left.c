@@ -75,6 +75,8 @@ static spectral_status coefficients_from_qr(const factors *f, double *y, double 
         largest = core.exponent_a[k] > largest ? core.exponent_a[k] : largest;
     for (size_t k = 0; k < r; k++)
         y[core.perm[k]] = ldexp(z[k], core.exponent_a[k] - largest);
+    if (spectra_cancelled(f, cblas_dnrm2(ri, values, 1), core.exponent))
+        return SPECTRAL_E_SHAPE;
     *sigma = values[0];
     *exponent = core.exponent;
     return SPECTRAL_OK;
@@ -135,6 +137,8 @@ spectral_status module_left_vector(module_worker *worker, const module_input *in
     const double first = ldexp(sigma * factor, exponent + scale_exponent);
     if (!isfinite(first))
         return SPECTRAL_E_NONFINITE;
+    if (first == 0)
+        return SPECTRAL_E_SHAPE;
     memcpy(u, vector, f.b.length * sizeof *u);
     *sigma1 = first;
     return SPECTRAL_OK;

@@ -98,7 +98,7 @@ spectral_status module_read(module_worker *worker, const module_input *input, si
         return SPECTRAL_E_MEMORY;
     if (f->b.dtype == SPECTRAL_F64)
         panel_choose_scale(f, &f->b, f->log2_b);
-    if (!gram_pass_create(&f->pass_b, &f->b, true, f->s))
+    if (!gram_pass_create(&f->pass_b, &f->b, n_draws == 0, f->s))
         return SPECTRAL_E_MEMORY;
     gram_pass_run(&f->pass_b, kernels, &f->b, &f->block, 0, NULL);
 
@@ -111,17 +111,21 @@ spectral_status module_read(module_worker *worker, const module_input *input, si
     if (!gram_pass_create(&f->pass_a, &f->a, false, f->s))
         return SPECTRAL_E_MEMORY;
     const bool sampled = n_draws > 0 && f->pass_b.finite;
-    if (sampled) {
-        if (!kurtosis_sample_create(sample, n_draws, &f->a, &f->block, f->s))
-            return SPECTRAL_E_MEMORY;
-        kurtosis_sample_draw(sample, kernels, &f->b, &f->block, f->pass_b.length_squares, seed);
-    }
-    gram_pass_run(&f->pass_a, kernels, &f->a, &f->block, module->support_a, sampled ? sample : NULL);
+    row_model model;
+    if (sampled && (!row_model_create(&model, &f->a, &f->b, &f->pass_b, &f->block, f->s) ||
+                    !kurtosis_sample_create(sample, n_draws, &f->a, &f->block, f->s)))
+        return SPECTRAL_E_MEMORY;
+    gram_pass_run(&f->pass_a, kernels, &f->a, &f->block, module->support_a, sampled ? &model : NULL);
 
     if (!f->pass_a.finite || !f->pass_b.finite) {
         *n_nonfinite_a = panel_count_nonfinite(kernels, &f->a, &f->block);
         *n_nonfinite_b = panel_count_nonfinite(kernels, &f->b, &f->block);
         return SPECTRAL_E_NONFINITE;
+    }
+    if (sampled) {
+        row_model_sizes(&model, kernels, &f->a, &f->pass_a, &f->b, &f->pass_b, &f->block);
+        kurtosis_sample_draw(sample, kernels, &f->b, &f->block, &model, seed);
+        kurtosis_sample_run(sample, kernels, &f->a, &f->block);
     }
     direction_norms(&f->pass_a, &f->a, f->log2_a);
     direction_norms(&f->pass_b, &f->b, f->log2_b);

@@ -48,6 +48,10 @@ typedef struct {
 /* qr_core_create - Errs: SPECTRAL_E_MEMORY, SPECTRAL_E_CONVERGENCE. */
 spectral_status qr_core_create(const factors *f, qr_core *out);
 
+/* spectra_cancelled - whether a ‖B·A‖_F of frobenius·2^exponent, from the QR path, is no more than the rounding of the
+ * products that cancel in it. */
+bool spectra_cancelled(const factors *f, double frobenius, int exponent);
+
 /* spectra_from_qr - from R_B and R_A with B = Q_B·R_B, Aᵀ = Q_A·R_A. Always trusted. Errs: as above. */
 spectral_status spectra_from_qr(const factors *f, spectra *out);
 

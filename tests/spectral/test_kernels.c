@@ -147,6 +147,33 @@ static void margins_and_powers_agree_with_plain_sums(void **state)
         }
 }
 
+static void weighted_powers_agree_with_plain_sums(void **state)
+{
+    (void)state;
+    enum { ROWS = 11, COLS = 24, LD = 32, LDW = 40, LDO = 48 };
+    static const int exponent[4] = {2, 3, 4, 4};
+    static double p[ROWS * LD], w[4 * LDW];
+    uint64_t seed = 3;
+    for (size_t i = 0; i < ROWS * LD; i++)
+        p[i] = rng_normal(&seed);
+    for (size_t i = 0; i < 4 * LDW; i++)
+        w[i] = rng_normal(&seed);
+    for (size_t t = 0; kernels_supported(t) != NULL; t++)
+        for (int across = 0; across < 2; across++) {
+            double out[4 * LDO] = {0};
+            kernels_supported(t)->weighted_powers(p, ROWS, COLS, LD, across, w, LDW, out, LDO);
+            for (size_t q = 0; q < 4; q++)
+                for (size_t at = 0; at < LDO; at++) {
+                    double sum = 0;
+                    for (size_t i = 0; i < ROWS; i++)
+                        for (size_t j = 0; j < COLS; j++)
+                            if (at == (across ? i : j))
+                                sum += w[q * LDW + (across ? j : i)] * pow(p[i * LD + j], exponent[q]);
+                    assert_true(fabs(out[q * LDO + at] - sum) <= 1024 * DBL_EPSILON * COLS);
+                }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +182,7 @@ int main(void)
         cmocka_unit_test(runs_of_every_length_convert_and_leave_the_rest_alone),
         cmocka_unit_test(gram_and_product_agree_with_plain_sums),
         cmocka_unit_test(margins_and_powers_agree_with_plain_sums),
+        cmocka_unit_test(weighted_powers_agree_with_plain_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,158 @@ static void more_rows_mean_a_smaller_error(void **state)
     module_free(&module);
 }
 
+/* ---- calibration: many modules of one kind, one sample each ---- */
+
+enum { UNIFORM, GAUSSIAN, HEAVY_ROWS, HEAVY_A, HEAVY_COLUMNS, SPARSE_B, SPARSE_A, GRADED, ALIGNED, WITH_MEAN, RARE_SPIKES,
+       N_KINDS };
+static const char *const kind_names[N_KINDS] = {"uniform",  "Gaussian", "heavy-tailed rows", "heavy-tailed A",
+                                                "heavy-tailed columns of A", "sparse B", "sparse A", "graded",
+                                                "rows aligned with columns", "with a mean", "rare rows with spikes"};
+
+static void scale_row(spectral_view *v, size_t row, double factor)
+{
+    for (size_t j = 0; j < v->cols; j++)
+        matrix_set(v, row, j, factor * matrix_get(v, row, j));
+}
+
+static void scale_column(spectral_view *v, size_t column, double factor)
+{
+    for (size_t i = 0; i < v->rows; i++)
+        matrix_set(v, i, column, factor * matrix_get(v, i, column));
+}
+
+static void keep_entries(spectral_view *v, double share, uint64_t *seed)
+{
+    for (size_t i = 0; i < v->rows; i++)
+        for (size_t j = 0; j < v->cols; j++)
+            if (rng_uniform(seed) > share)
+                matrix_set(v, i, j, 0);
+}
+
+static spectral_module module_of_kind(int kind, size_t m, size_t n, size_t r, uint64_t seed)
+{
+    spectral_module module = module_random(m, n, r, SPECTRAL_F64, seed % 2 ? ROW_MAJOR : COLUMN_MAJOR, seed);
+    spectral_view *a = &module.a, *b = &module.b;
+    seed = ~seed;
+    switch (kind) {
+    case UNIFORM:
+        for (size_t k = 0; k < r; k++) {
+            for (size_t i = 0; i < m; i++)
+                matrix_set(b, i, k, rng_uniform(&seed) - 0.5);
+            for (size_t j = 0; j < n; j++)
+                matrix_set(a, k, j, rng_uniform(&seed) - 0.5);
+        }
+        break;
+    case HEAVY_ROWS:
+        for (size_t i = 0; i < m; i++)
+            scale_row(b, i, exp(2 * rng_normal(&seed)));
+        break;
+    case HEAVY_A:
+        for (size_t k = 0; k < r; k++)
+            for (size_t j = 0; j < n; j++)
+                matrix_set(a, k, j, matrix_get(a, k, j) * exp(1.5 * rng_normal(&seed)));
+        break;
+    case HEAVY_COLUMNS:
+        for (size_t j = 0; j < n; j++)
+            scale_column(a, j, exp(1.5 * rng_normal(&seed)));
+        break;
+    case SPARSE_B: keep_entries(b, 0.1, &seed); break;
+    case SPARSE_A: keep_entries(a, 0.05, &seed); break;
+    case GRADED:
+        for (size_t k = 0; k < r; k++) {
+            scale_column(b, k, pow(10, -(double)k / 2));
+            scale_row(a, k, pow(10, -(double)k / 2));
+        }
+        break;
+    case ALIGNED:
+        for (size_t i = 0; i < m; i += 10)
+            for (size_t k = 0, j = rng_next(&seed) % n; k < r; k++)
+                matrix_set(b, i, k, 2 * matrix_get(a, k, j));
+        break;
+    case WITH_MEAN:
+        for (size_t i = 0; i < m; i++)
+            matrix_set(b, i, 0, 1 + 0.3 * matrix_get(b, i, 0));
+        for (size_t k = 0; k < r; k++)
+            scale_row(a, k, 0.3);
+        for (size_t j = 0; j < n; j++)
+            matrix_set(a, 0, j, 1 + matrix_get(a, 0, j));
+        break;
+    case RARE_SPIKES: /* direction 0 of A is two spikes, and few rows of B have it */
+        for (size_t j = 0; j < n; j++)
+            matrix_set(a, 0, j, j < 2 ? 10 : 0.01 * matrix_get(a, 0, j));
+        for (size_t i = 0; i < m; i++) {
+            const bool rare = rng_uniform(&seed) < 0.03;
+            for (size_t k = 0; k < r; k++)
+                if ((k == 0) != rare)
+                    matrix_set(b, i, k, 0.05 * matrix_get(b, i, k));
+        }
+        break;
+    default: break;
+    }
+    return module;
+}
+
+/* |K̂ − K| ≤ 5 se in 99 % of the modules, ≤ 20 se in all, K̂ ≥ 1; rank 1 exact to rounding. */
+static void check_kind(int kind, size_t m, size_t n, size_t r)
+{
+    enum { MODULES = 100 };
+    int beyond = 0;
+    spectral_engine *engine;
+    assert_int_equal(SPECTRAL_OK, spectral_engine_create(1, &engine));
+    for (uint64_t seed = 0; seed < MODULES; seed++) {
+        spectral_module module = module_of_kind(kind, m, n, r, 1000 * (seed + 1) + (uint64_t)kind);
+        spectral_result x = result_create(&module), y = result_create(&module);
+        spectral_options sampled = {.seed = seed}, all = {.all_rows = true};
+        spectral_batch(engine, 0, &module, 1, &sampled, NULL, NULL, &x);
+        spectral_batch(engine, 0, &module, 1, &all, NULL, NULL, &y);
+        if (x.path != SPECTRAL_PATH_ZERO) {
+            double error = fabs(x.kurtosis - y.kurtosis);
+            beyond += !(error <= 5 * x.kurtosis_se);
+            if (!(error <= 20 * x.kurtosis_se) || !(x.kurtosis >= 1) ||
+                (r == 1 && !(x.kurtosis_se <= 1e-10 * x.kurtosis)))
+                fail_msg("%s, %zu × %zu, rank %zu, seed %u: %g ± %g, truth %g", kind_names[kind], m, n, r, (unsigned)seed,
+                         x.kurtosis, x.kurtosis_se, y.kurtosis);
+        }
+        result_free(&x);
+        result_free(&y);
+        module_free(&module);
+    }
+    if (beyond > MODULES / 100)
+        fail_msg("%s, %zu × %zu, rank %zu: %d of %d beyond 5 se", kind_names[kind], m, n, r, beyond, MODULES);
+    spectral_engine_destroy(engine);
+}
+
+static void factors_of_every_kind_stay_within_the_standard_error(void **state)
+{
+    (void)state;
+    static const size_t shapes[][3] = {{128, 128, 1}, {64, 256, 1},  {128, 128, 2}, {150, 100, 4},
+                                       {96, 128, 16}, {2000, 3, 2}, {48, 512, 4}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kind = 0; kind < N_KINDS; kind++)
+            check_kind(kind, shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
+/* ±1 everywhere: K is 1, Pearson's bound, which no estimate may pass. */
+static void an_estimate_is_never_below_one(void **state)
+{
+    (void)state;
+    spectral_module module = module_random(200, 150, 2, SPECTRAL_F32, ROW_MAJOR, 29);
+    for (size_t i = 0; i < 200; i++)
+        for (size_t k = 0; k < 2; k++)
+            matrix_set(&module.b, i, k, k == i % 2);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t j = 0; j < 150; j++)
+            matrix_set(&module.a, k, j, matrix_get(&module.a, k, j) > 0 ? 1 : -1);
+    double truth = true_kurtosis(&module);
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        spectral_options options = {.seed = seed};
+        spectral_result x = run_one(&module, &options);
+        assert_true(x.kurtosis >= 1 && fabs(x.kurtosis - truth) <= 5 * x.kurtosis_se);
+        result_free(&x);
+    }
+    module_free(&module);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +310,8 @@ int main(void)
         cmocka_unit_test(variance_too_small_for_a_sample_is_left_to_all_rows),
         cmocka_unit_test(one_seed_gives_one_answer),
         cmocka_unit_test(more_rows_mean_a_smaller_error),
+        cmocka_unit_test(factors_of_every_kind_stay_within_the_standard_error),
+        cmocka_unit_test(an_estimate_is_never_below_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,6 +230,71 @@ static void cancelling_factors_keep_what_is_left(void **state)
     }
 }
 
+static void assert_zero(const spectral_module *module)
+{
+    for (int mode = 0; mode < 4; mode++) {
+        spectral_options options = {.precise = mode % 2, .all_rows = mode / 2};
+        spectral_result x = run_one(module, &options);
+        assert_int_equal(SPECTRAL_OK, x.status);
+        assert_int_equal(SPECTRAL_PATH_ZERO, x.path);
+        for (size_t k = 0; k < least(module->a.rows, least(module->b.rows, module->a.cols)); k++)
+            assert_true(x.sigma[k] == 0);
+        assert_true(x.frobenius == 0 && x.residual == 0 && isnan(x.kurtosis) && x.kurtosis_se == 0);
+        result_free(&x);
+    }
+    spectral_engine *engine;
+    double u[256], sigma1;
+    assert_true(module->b.rows <= 256);
+    assert_int_equal(SPECTRAL_OK, spectral_engine_create(1, &engine));
+    assert_int_equal(SPECTRAL_E_SHAPE, spectral_left_vector(engine, 0, module, 0, NULL, u, &sigma1));
+    spectral_engine_destroy(engine);
+}
+
+/* [B0 −B0]·[A0; A0], as PEFT's conversion of PiSSA and OLoRA writes it before training. */
+static void factors_that_cancel_exactly_are_zero(void **state)
+{
+    (void)state;
+    static const size_t shapes[][3] = {{40, 50, 1}, {64, 300, 4}, {256, 200, 16}, {200, 3, 2}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int graded = 0; graded < 2; graded++) {
+            const size_t m = shapes[i][0], n = shapes[i][1], r = shapes[i][2];
+            spectral_module module =
+                module_random(m, n, 2 * r, i % 2 ? SPECTRAL_BF16 : SPECTRAL_F64, ROW_MAJOR, 14 + i);
+            for (size_t k = 0; k < r; k++) {
+                const double size = graded ? ldexp(1, -(int)k) : 1;
+                for (size_t row = 0; row < m; row++) {
+                    matrix_set(&module.b, row, k, size * matrix_get(&module.b, row, k));
+                    matrix_set(&module.b, row, r + k, -matrix_get(&module.b, row, k));
+                }
+                for (size_t j = 0; j < n; j++)
+                    matrix_set(&module.a, r + k, j, matrix_get(&module.a, k, j));
+            }
+            assert_zero(&module);
+            matrix_set(&module.b, 0, 0, matrix_get(&module.b, 0, 0) * (1 + 0x1p-7)); /* one step of bfloat16 */
+            spectral_result x = run_one(&module, NULL);
+            assert_true(x.path == SPECTRAL_PATH_QR && x.sigma[0] > 0);
+            result_free(&x);
+            module_free(&module);
+        }
+}
+
+static void an_update_below_float64_is_zero(void **state)
+{
+    (void)state;
+    spectral_module module = module_random(60, 50, 4, SPECTRAL_F64, ROW_MAJOR, 15);
+    for (size_t k = 0; k < 4; k++) {
+        for (size_t i = 0; i < 60; i++)
+            matrix_set(&module.b, i, k, 1e-200 * matrix_get(&module.b, i, k));
+        for (size_t j = 0; j < 50; j++)
+            matrix_set(&module.a, k, j, 1e-200 * matrix_get(&module.a, k, j));
+    }
+    assert_zero(&module);
+    spectral_result x = run_one(&module, NULL);
+    assert_true(x.sigma_a[0] > 0 && x.sigma_b[0] > 0);
+    result_free(&x);
+    module_free(&module);
+}
+
 static void values_over_twelve_decades_agree(void **state)
 {
     (void)state;
@@ -409,6 +474,8 @@ int main(void)
         cmocka_unit_test(an_update_that_is_exactly_zero_says_so),
         cmocka_unit_test(factors_with_disjoint_directions_are_exactly_zero),
         cmocka_unit_test(cancelling_factors_keep_what_is_left),
+        cmocka_unit_test(factors_that_cancel_exactly_are_zero),
+        cmocka_unit_test(an_update_below_float64_is_zero),
         cmocka_unit_test(values_over_twelve_decades_agree),
         cmocka_unit_test(float64_at_the_ends_of_its_range_agrees),
         cmocka_unit_test(directions_balanced_at_opposite_ends_agree),
