@@ -68,7 +68,7 @@ $(TEST_BIN): $(B)/%: $(B)/%.o $(SUPPORT) $(B)/libloraudit.a
 	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LDFLAGS) $(shell sed -n 's,^/\* LDFLAGS: \(.*\) \*/$$,\1,p' $*.c) -lcmocka $(PKG_LIBS)
 
 .PHONY: test
-test: $(TEST_BIN) $(PROGRAM) ## run every test; installs what is missing
+test: $(TEST_BIN) $(PROGRAM) check-layers ## run every test; installs what is missing
 	@LORAUDIT=$(abspath $(PROGRAM)) tests/run $(TEST_BIN) $(TEST_SH)
 
 .PHONY: demo
