@@ -130,7 +130,8 @@ typedef struct spectral_engine spectral_engine;
 /* spectral_engine_create - the CPU backend with one workspace a worker, which grows to the largest module it met.
  * In:    n_workers ≥ 1
  * Errs:  SPECTRAL_E_MEMORY; *out is NULL then
- * Owner: the caller destroys it. Pins OpenBLAS to one thread, for the whole process. */
+ * Owner: the caller destroys it. Pins OpenBLAS to one thread and stops its idle ones, for the
+ *        whole process: nothing else in it may be using BLAS meanwhile. */
 spectral_status spectral_engine_create(size_t n_workers, spectral_engine **out);
 void spectral_engine_destroy(spectral_engine *engine); /* NULL is accepted */
 
