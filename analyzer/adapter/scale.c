@@ -15,6 +15,7 @@
 #include "spectral/spectral.h"
 
 #include <math.h>
+#include <string.h>
 
 /* An alpha is one number of any float or integer type; anything else gives NaN and is passed over. */
 static lora_code read_alpha(const tensor *t, const file *f, double *alpha, lora_error *err)
@@ -44,6 +45,12 @@ bool scale_takes_alpha(lora_layout layout)
     return layout == LAYOUT_KOHYA || layout == LAYOUT_DIFFUSERS || layout == LAYOUT_LYCORIS;
 }
 
+/* Pipelines read the metadata of their own file and its alpha tensors; adapter_config.json is PEFT's. */
+static bool config_speaks_for(const lora_config *cfg, lora_layout layout)
+{
+    return !scale_takes_alpha(layout) || (layout == LAYOUT_DIFFUSERS && strcmp(cfg->source, "lora_adapter_metadata") == 0);
+}
+
 lora_code scale_of_module(lora_module *m, const lora_config *cfg, const config_values *values, const file *f,
                           scale_rule *rule, bool *usable, lora_error *err)
 {
@@ -58,7 +65,7 @@ lora_code scale_of_module(lora_module *m, const lora_config *cfg, const config_v
         *rule = SCALE_ALPHA_TENSOR;
         return code;
     }
-    if (values->has_alpha && m->layout != LAYOUT_KOHYA) {
+    if (values->has_alpha && config_speaks_for(cfg, m->layout)) {
         m->scale = values->alpha / (values->rslora ? sqrt(r) : r);
         *rule = values->is_default ? SCALE_DEFAULT : values->rslora ? SCALE_CONFIG_RS : SCALE_CONFIG;
         return LORA_OK;

@@ -269,6 +269,35 @@ static void raw_state_dicts_of_other_methods_are_not_taken_for_lora(void **state
     }
 }
 
+/* Wan adapters: a change of the bias beside the factors. The update of the weight is s·B·A all the same. */
+static void a_bias_beside_a_pair_does_not_take_the_pair_away(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "diffusion_model.blocks.0.self_attn.q.lora_A.weight", 4, 16);
+    ADD(&b, "diffusion_model.blocks.0.self_attn.q.lora_B.weight", 8, 4);
+    ADD(&b, "diffusion_model.blocks.0.self_attn.q.diff_b", 8);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    assert_int_equal(b.a.n_strays, 1);
+    bench_close(&b);
+}
+
+/* diffusers reads its own metadata and alpha tensors, never an adapter_config.json that happens to lie there. */
+static void a_peft_config_does_not_scale_a_diffusers_file(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    fixture_text(&b.fx, "adapter_config.json", "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":64}");
+    ADD(&b, "unet.mid_block.attn1.to_q.lora.down.weight", 4, 16);
+    ADD(&b, "unet.mid_block.attn1.to_q.lora.up.weight", 8, 4);
+    bench_read(&b);
+    assert_true(b.a.modules[0].scale == 1);
+    bench_close(&b);
+}
+
 static void experts_stacked_in_one_pair_are_not_computed_as_one(void **state)
 {
     (void)state;
@@ -462,6 +491,8 @@ int main(void)
         cmocka_unit_test(an_alpha_tensor_beside_peft_names_is_a_stray),
         cmocka_unit_test(two_spellings_of_one_module_are_both_measured_and_told),
         cmocka_unit_test(raw_state_dicts_of_other_methods_are_not_taken_for_lora),
+        cmocka_unit_test(a_bias_beside_a_pair_does_not_take_the_pair_away),
+        cmocka_unit_test(a_peft_config_does_not_scale_a_diffusers_file),
         cmocka_unit_test(experts_stacked_in_one_pair_are_not_computed_as_one),
         cmocka_unit_test(ranks_beyond_both_dimensions_are_refused),
         cmocka_unit_test(what_python_would_not_read_is_refused),
