@@ -2,9 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /* LDFLAGS: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "analyzer/loraudit.h"
 #include "tests/support/alloc_fault.h"
-#include "tests/support/fixture.h"
+#include "tests/support/auditing.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,39 +17,9 @@
 
 #include <cmocka.h>
 
-static lora_auditor *auditor;
-static fixture fx;
-
-static int set_up(void **state)
-{
-    (void)state;
-    lora_options options = {.jobs = 2, .rules = RULE_SET_ALL};
-    fixture_open(&fx);
-    return lora_auditor_create(&options, &auditor, NULL) != LORA_OK;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    lora_auditor_destroy(auditor);
-    fixture_close(&fx);
-    return 0;
-}
-
 static lora_record *audit(const char *name)
 {
-    lora_record *r = NULL;
-    assert_int_equal(lora_audit_file(auditor, 0, fixture_path(&fx, name), &r, NULL), LORA_OK);
-    assert_non_null(r);
-    return r;
-}
-
-static const finding *find_rule(const lora_record *r, const char *rule)
-{
-    for (size_t i = 0; i < r->n_findings; i++)
-        if (strcmp(r->findings[i].rule, rule) == 0)
-            return &r->findings[i];
-    return NULL;
+    return audit_path(fixture_path(auditing_folder(), name));
 }
 
 static void what_is_no_adapter_file_says_what_it_is(void **state)
@@ -72,7 +41,7 @@ static void what_is_no_adapter_file_says_what_it_is(void **state)
         {"\x02\0\0\0\0\0\0\0{}x", 11, LORA_E_TRAILING, STATUS_ERROR},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fixture_write(&fx, "case.safetensors", cases[i].bytes, cases[i].n);
+        fixture_write(auditing_folder(), "case.safetensors", cases[i].bytes, cases[i].n);
         lora_record *r = audit("case.safetensors");
         if (r->status != cases[i].status || r->error.code != cases[i].code)
             fail_msg("case %zu: %s, %s", i, status_name(r->status), lora_code_name(r->error.code));
@@ -84,7 +53,7 @@ static void what_is_no_adapter_file_says_what_it_is(void **state)
 static void what_is_no_file_is_an_error_and_never_blocks(void **state)
 {
     (void)state;
-    assert_int_equal(mkfifo(fixture_path(&fx, "pipe.safetensors"), 0600), 0);
+    assert_int_equal(mkfifo(fixture_path(auditing_folder(), "pipe.safetensors"), 0600), 0);
     static const struct {
         const char *name;
         lora_code code;
@@ -105,7 +74,7 @@ static void make_adapter(const char *name, double size_b)
     tensors_begin(&t);
     tensors_add_pair(&t, "layers.0.q_proj", 32, 48, 4, 0.1, size_b, &seed);
     tensors_add_pair(&t, "layers.1.q_proj", 32, 48, 4, 0.1, size_b, &seed);
-    tensors_save(&t, &fx, name);
+    tensors_save(&t, auditing_folder(), name);
 }
 
 static void an_untrained_adapter_is_told_from_a_trained_one(void **state)
@@ -118,7 +87,7 @@ static void an_untrained_adapter_is_told_from_a_trained_one(void **state)
     assert_null(strstr(find_rule(r, "untrained-adapter")->message, "although"));
     assert_true(isnan(r->modules[0].scalars.stable_rank));
     record_destroy(r);
-    fixture_text(&fx, "zero/adapter_config.json", "{\"r\":4,\"lora_alpha\":8,\"init_lora_weights\":\"pissa\"}");
+    fixture_text(auditing_folder(), "zero/adapter_config.json", "{\"r\":4,\"lora_alpha\":8,\"init_lora_weights\":\"pissa\"}");
     r = audit("zero/adapter_model.safetensors");
     assert_non_null(strstr(find_rule(r, "untrained-adapter")->message, "although init_lora_weights = pissa"));
     record_destroy(r);
@@ -140,7 +109,7 @@ static void a_value_that_is_no_number_is_a_finding_not_a_clean_pass(void **state
         tensors_begin(&t);
         tensors_add_f32(&t, "q.lora_A.weight", 2, 4, a);
         tensors_add_f32(&t, "q.lora_B.weight", 3, 2, b);
-        tensors_save(&t, &fx, "nan.safetensors");
+        tensors_save(&t, auditing_folder(), "nan.safetensors");
         lora_record *r = audit("nan.safetensors");
         const finding *f = find_rule(r, "non-finite-weights");
         assert_non_null(f);
@@ -166,7 +135,7 @@ static void shapes_that_do_not_fit_and_strays_are_named(void **state)
     tensors_add_f32(&t, "k.lora_B.weight", 8, 2, ones);
     tensors_add_f32(&t, "v.lora_A.weight", 2, 8, ones);
     tensors_add_f32(&t, "score.weight", 2, 8, ones);
-    tensors_save(&t, &fx, "odd/adapter_model.safetensors");
+    tensors_save(&t, auditing_folder(), "odd/adapter_model.safetensors");
     lora_record *r = audit("odd/adapter_model.safetensors");
     assert_int_equal(r->status, STATUS_OK);
     assert_int_equal(r->adapter.n_modules, 1);
@@ -184,11 +153,11 @@ static void a_declared_head_is_no_stray_to_worry_about(void **state)
     tensors_begin(&t);
     tensors_add_pair(&t, "q", 8, 8, 2, 1, 1, &seed);
     tensors_add_f32(&t, "base_model.model.score.weight", 2, 8, ones);
-    tensors_save(&t, &fx, "head/adapter_model.safetensors");
+    tensors_save(&t, auditing_folder(), "head/adapter_model.safetensors");
     lora_record *r = audit("head/adapter_model.safetensors");
     assert_int_equal(find_rule(r, "stray-tensors")->severity, SEVERITY_LOW);
     record_destroy(r);
-    fixture_text(&fx, "head/adapter_config.json", "{\"r\":3,\"lora_alpha\":8,\"modules_to_save\":[\"score\"]}");
+    fixture_text(auditing_folder(), "head/adapter_config.json", "{\"r\":3,\"lora_alpha\":8,\"modules_to_save\":[\"score\"]}");
     r = audit("head/adapter_model.safetensors");
     assert_int_equal(find_rule(r, "stray-tensors")->severity, SEVERITY_INFO);
     assert_non_null(strstr(find_rule(r, "rank-mismatch")->message, "declares rank 3"));
@@ -207,7 +176,7 @@ static void factors_that_cannot_be_computed_are_unsupported(void **state)
         tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
         if (with_foreign)
             tensors_add(&t, "norm.diff", "F8_E4M3", 1, (uint64_t[]){8}, bytes, 8);
-        tensors_save(&t, &fx, "f8.safetensors");
+        tensors_save(&t, auditing_folder(), "f8.safetensors");
         lora_record *r = audit("f8.safetensors");
         assert_int_equal(r->status, STATUS_UNSUPPORTED);
         assert_int_equal(r->error.code, LORA_E_LAYOUT);
@@ -219,7 +188,7 @@ static void factors_that_cannot_be_computed_are_unsupported(void **state)
     tensors_add_pair(&t, "a", 8, 8, 2, 1, 0, &seed);
     tensors_add(&t, "q.lora_A.weight", "F8_E4M3", 2, (uint64_t[]){2, 8}, bytes, 16);
     tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
-    tensors_save(&t, &fx, "partly.safetensors");
+    tensors_save(&t, auditing_folder(), "partly.safetensors");
     lora_record *r = audit("partly.safetensors");
     assert_int_equal(r->status, STATUS_OK); /* the one zero update is not the whole file */
     assert_int_equal(find_rule(r, "unsupported-modules")->severity, SEVERITY_HIGH);
@@ -233,15 +202,15 @@ static void a_config_that_promises_lora_must_be_kept(void **state)
     float ones[16] = {0};
     tensors_begin(&t);
     tensors_add_f32(&t, "q.something.weight", 2, 8, ones);
-    tensors_save(&t, &fx, "promise/adapter_model.safetensors");
+    tensors_save(&t, auditing_folder(), "promise/adapter_model.safetensors");
     lora_record *r = audit("promise/adapter_model.safetensors");
     assert_int_equal(r->status, STATUS_NOT_LORA);
     record_destroy(r);
-    fixture_text(&fx, "promise/adapter_config.json", "{\"peft_type\":\"LORA\"}");
+    fixture_text(auditing_folder(), "promise/adapter_config.json", "{\"peft_type\":\"LORA\"}");
     r = audit("promise/adapter_model.safetensors");
     assert_int_equal(r->status, STATUS_UNSUPPORTED);
     record_destroy(r);
-    fixture_text(&fx, "promise/adapter_config.json", "{\"peft_type\":\"\\u001b[31mEVIL\"}");
+    fixture_text(auditing_folder(), "promise/adapter_config.json", "{\"peft_type\":\"\\u001b[31mEVIL\"}");
     r = audit("promise/adapter_model.safetensors");
     assert_string_equal(r->adapter.method, "unknown");
     record_destroy(r);
@@ -257,7 +226,7 @@ static void a_decoy_under_another_name_is_a_finding(void **state)
     tensors_add_f32(&t, "q.lora_A.weight", 2, 8, ones);
     tensors_add_f32(&t, "q.lora_B.weight", 8, 2, ones);
     tensors_add_pair(&t, "q", 8, 8, 2, 1, 1, &seed);
-    tensors_save(&t, &fx, "decoy.safetensors");
+    tensors_save(&t, auditing_folder(), "decoy.safetensors");
     lora_record *r = audit("decoy.safetensors");
     assert_int_equal(r->status, STATUS_OK);
     assert_true(r->frobenius > 0);
@@ -269,7 +238,7 @@ static void a_scale_of_zero_is_not_called_untrained_by_its_factors(void **state)
 {
     (void)state;
     make_adapter("alpha0/adapter_model.safetensors", 0.1);
-    fixture_text(&fx, "alpha0/adapter_config.json", "{\"r\":4,\"lora_alpha\":0}");
+    fixture_text(auditing_folder(), "alpha0/adapter_config.json", "{\"r\":4,\"lora_alpha\":0}");
     lora_record *r = audit("alpha0/adapter_model.safetensors");
     assert_non_null(strstr(find_rule(r, "untrained-adapter")->message, "scale is 0"));
     record_destroy(r);
@@ -279,7 +248,7 @@ static void a_scale_that_overflows_is_no_number(void **state)
 {
     (void)state;
     make_adapter("scale/adapter_model.safetensors", 0.1);
-    fixture_text(&fx, "scale/adapter_config.json", "{\"r\":4,\"lora_alpha\":1e308}");
+    fixture_text(auditing_folder(), "scale/adapter_config.json", "{\"r\":4,\"lora_alpha\":1e308}");
     lora_record *r = audit("scale/adapter_model.safetensors");
     assert_true(r->status == STATUS_OK || r->status == STATUS_ERROR);
     assert_false(isinf(r->frobenius) || isinf(r->spectral));
@@ -294,7 +263,7 @@ static void rules_can_be_left_out(void **state)
     lora_record *r = NULL;
     make_adapter("zero2.safetensors", 0);
     assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(other, 0, fixture_path(&fx, "zero2.safetensors"), &r, NULL), LORA_OK);
+    assert_int_equal(lora_audit_file(other, 0, fixture_path(auditing_folder(), "zero2.safetensors"), &r, NULL), LORA_OK);
     assert_int_equal(r->n_findings, 0);
     record_destroy(r);
     lora_auditor_destroy(other);
@@ -308,7 +277,7 @@ static void a_file_above_max_bytes_is_refused(void **state)
     lora_record *r = NULL;
     make_adapter("large.safetensors", 1);
     assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(other, 0, fixture_path(&fx, "large.safetensors"), &r, NULL), LORA_OK);
+    assert_int_equal(lora_audit_file(other, 0, fixture_path(auditing_folder(), "large.safetensors"), &r, NULL), LORA_OK);
     assert_int_equal(r->error.code, LORA_E_TOO_LARGE);
     record_destroy(r);
     lora_auditor_destroy(other);
@@ -370,5 +339,5 @@ int main(void)
         cmocka_unit_test(a_file_above_max_bytes_is_refused),
         cmocka_unit_test(memory_may_end_at_any_allocation),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, auditing_set_up, auditing_tear_down);
 }

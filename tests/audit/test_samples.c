@@ -2,7 +2,7 @@
  * in float64, against the audit of the same files; and what each sample is there to show.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "analyzer/loraudit.h"
+#include "tests/support/auditing.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -19,30 +19,11 @@
 #define SAMPLES "benchmark-data/samples/"
 static const double EPS = 0x1p-52;
 
-static lora_auditor *auditor;
-
-static int set_up(void **state)
-{
-    (void)state;
-    lora_options options = {.jobs = 2, .rules = RULE_SET_ALL};
-    return lora_auditor_create(&options, &auditor, NULL) != LORA_OK;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    lora_auditor_destroy(auditor);
-    return 0;
-}
-
 static lora_record *audit(const char *file_name)
 {
     char path[300];
-    lora_record *r = NULL;
-    lora_error err = {0};
     snprintf(path, sizeof path, SAMPLES "%s", file_name);
-    assert_int_equal(lora_audit_file(auditor, 0, path, &r, &err), LORA_OK);
-    return r;
+    return audit_path(path);
 }
 
 static cJSON *read_expected(void)
@@ -132,14 +113,6 @@ static void every_number_agrees_with_peft_and_numpy(void **state)
     assert_true(n_modules > 200);
 }
 
-static const finding *find_rule(const lora_record *r, const char *rule)
-{
-    for (size_t i = 0; i < r->n_findings; i++)
-        if (strcmp(r->findings[i].rule, rule) == 0)
-            return &r->findings[i];
-    return NULL;
-}
-
 /* Which samples a rule must speak of, and no other. */
 static void the_rules_speak_of_their_samples_and_of_no_other(void **state)
 {
@@ -223,5 +196,5 @@ int main(void)
         cmocka_unit_test(declared_sizes_and_init_laws_are_as_trained),
         cmocka_unit_test(the_kurtosis_lies_within_its_error_of_the_exact_one),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, auditing_set_up, auditing_tear_down);
 }
