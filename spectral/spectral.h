@@ -10,6 +10,8 @@
  *     σ(A)² = λ(G_A),  σ(B)² = λ(G_B)
  *     σ(ΔW)² = s²·λ(Lᵀ·G_B·L)                 with G_A = L·Lᵀ (Cholesky)
  *
+ * Other forms of ΔW (cores, groups, full matrices, Kronecker and Hadamard products: spectral_extra) are brought to this one.
+ *
  * A Gram matrix squares the condition number: σ below about 1e-8·σ₁ is lost in it. Where the smallest value wanted lies
  * below 1e-5·σ₁, where A and B cancel, where Cholesky fails, or where the caller asks (precise), the module takes the
  * QR path instead: R factors of Aᵀ and B by blocked Householder QR, and a one-sided Jacobi SVD of s·R_B·R_Aᵀ.
@@ -26,11 +28,19 @@
 /* The largest rank taken on. The r × r eigenproblems cost O(r³): above it a file could keep a core busy for hours. */
 #define SPECTRAL_MAX_RANK 4096
 
+/* What a small file may make a structure cost; see spectral_extra. Float64 entries of any one part, folded or formed matrix;
+ * multiplications of (m + n)·rank² and of each product of parts; the sides of a Kronecker product, and its σ. */
+#define SPECTRAL_MAX_COMPOSED_ENTRIES ((size_t)1 << 25)
+#define SPECTRAL_MAX_COMPOSED_WORK ((uint64_t)1 << 36)
+#define SPECTRAL_MAX_KRONECKER_SIDE ((size_t)1 << 24)
+#define SPECTRAL_MAX_KRONECKER_VALUES ((size_t)1 << 16)
+
 typedef enum {
     SPECTRAL_OK = 0,
-    SPECTRAL_E_SHAPE,       /* a dimension is 0, B's columns are not A's rows, or r > SPECTRAL_MAX_RANK */
+    SPECTRAL_E_SHAPE,       /* a dimension is 0, or parts do not fit each other */
+    SPECTRAL_E_LIMIT,       /* parts that fit each other, but one of the limits above is exceeded */
     SPECTRAL_E_DTYPE,       /* not one of spectral_dtype */
-    SPECTRAL_E_NONFINITE,   /* a factor or the scale holds NaN or ±Inf, and the counts in the result are set; or, with
+    SPECTRAL_E_NONFINITE,   /* a part or the scale holds NaN or ±Inf, and the counts in the result are set; or, with
                                counts of 0, a norm of ΔW, A or B exceeds float64 */
     SPECTRAL_E_CONVERGENCE, /* LAPACK did not converge */
     SPECTRAL_E_MEMORY,
@@ -60,12 +70,68 @@ typedef struct {
  * it does not fit size_t. This is how much the source is asked for. */
 size_t spectral_view_bytes(const spectral_view *view);
 
+/* Structures beyond s·B·A. Each operand W is a product of what is there:
+ *
+ *     W = B·C·A    B (m × r), core C (r × q), A (q × n). Without a core r = q and C is the identity.
+ *     depth k      C holds r × q × k entries, C[p][j·k + κ]; W is m × (n·k), column i·k + κ = Σ_pj B_·p C_pjκ A_ji: the
+ *                  Tucker form of a convolution whose kernel has k taps
+ *     diagonal     C holds r entries as one row or one column, depth 1: C = diag(c), as AdaLoRA's E
+ *     groups g     B (m × r) has r columns and m/g rows a group; A, or the core, has r·g rows: group i of B's rows meets
+ *                  only the i-th r of them (MergedLinear's grouped convolution). Of the first operand only, as diagonal is
+ *     no B         b.rows 0: W = A, a full matrix; neither core nor groups then
+ *
+ *     SPECTRAL_PRODUCT     ΔW = s·W
+ *     SPECTRAL_KRONECKER   ΔW = s·(W ⊗ W2), W the outer one: rows (i, i2), columns (j, j2)          LoKr
+ *     SPECTRAL_HADAMARD    ΔW = s·(W ∘ W2), both m × n                                            LoHa
+ *
+ * What is computed with, and therefore the lengths that spectral_module_shape gives:
+ *     PRODUCT     A with the core folded in (rank r·g) and B (groups: block diagonal), in float64
+ *     HADAMARD    the A and B of r1·r2 rank directions, (i, j) ↦ i·r2 + j, that a Hadamard product has
+ *     full        the m × n matrix of ΔW/s itself, rank min(m, n): for a PRODUCT without B; of more composed rank than
+ *                 min(m, n); and for a HADAMARD product of at least that rank, or with an operand without B
+ *     KRONECKER   each operand in one of these ways: σ(ΔW) are all |s|·σ_i(W)·σ_j(W2), sorted. ΔW is never formed
+ *
+ * What the numbers of a result mean:
+ *     sigma_a, sigma_b    of the A and B computed with; full: sigma_a of ΔW/s, sigma_b all 1 (of the identity that B is);
+ *                         KRONECKER: sigma_a of W2, sigma_b of W
+ *     a, b                entry statistics of the stored a and of the stored b alone, other parts are not in them (no B:
+ *                         zeros, kurtosis NaN); KRONECKER: a of all stored entries of W2's parts together, b of W's, and
+ *                         support_a is not looked at
+ *     gram_offdiagonal    of the A and B computed with (full: a of ΔW/s along its shorter side, b 0); KRONECKER: 0
+ *     gram_gap            of the A and B computed with; full and KRONECKER: 0
+ *     n_nonfinite         a: of a, core, a2 and core2; b: of b and b2; KRONECKER: a of W2's parts, b of W's
+ *     path                KRONECKER: QR when either operand needs it
+ *     kurtosis            full: exact, se 0. KRONECKER: exact, se 0, from the moments of both operands; NaN when ΔW has no
+ *                         variance, or where an operand has m·n·rank > 2^30 and not all rows are asked for
+ *     residual            KRONECKER: of all products against |s|·‖W‖_F·‖W2‖_F
+ * QR path of what was composed, formed or is full: above rank 128 (of s·B·A: above 512) a bidiagonal SVD takes the place of
+ * Jacobi's, small σ are good to eps·σ₁ then. */
+typedef enum { SPECTRAL_PRODUCT, SPECTRAL_KRONECKER, SPECTRAL_HADAMARD } spectral_structure;
+
+typedef struct {
+    spectral_structure structure;
+    spectral_view core; /* of the module's own a and b; rows 0: none */
+    size_t depth, groups; /* 0 is 1 */
+    bool diagonal;
+    spectral_view a2, b2, core2; /* the second operand W2, for KRONECKER and HADAMARD */
+    size_t depth2;
+} spectral_extra;
+
 typedef struct {
     spectral_view a; /* r × n */
     spectral_view b; /* m × r */
     double scale;    /* s */
     double support_a; /* > 0: count the entries of A with |x| above it (init-law test); 0: do not */
+    const spectral_extra *extra; /* NULL: ΔW = s·B·A; borrowed */
 } spectral_module;
+
+/* spectral_module_shape - the size of ΔW and of its three spectra; the parts are not read.
+ * Out:   m, n; n_sigma, n_sigma_a, n_sigma_b: lengths of the arrays of a result
+ * Errs:  SPECTRAL_E_SHAPE, SPECTRAL_E_LIMIT; *out is untouched then */
+typedef struct {
+    size_t m, n, n_sigma, n_sigma_a, n_sigma_b;
+} spectral_shape;
+spectral_status spectral_module_shape(const spectral_module *module, spectral_shape *out);
 
 /* Entry statistics of one factor, exact over all entries. */
 typedef struct {
@@ -81,8 +147,8 @@ typedef struct {
 
 typedef enum { SPECTRAL_PATH_GRAM, SPECTRAL_PATH_QR, SPECTRAL_PATH_ZERO } spectral_path;
 
-/* What is known of one module. The three arrays are the caller's storage:
- * sigma min(r, m, n), sigma_a min(r, n), sigma_b min(m, r) doubles. */
+/* What is known of one module. The three arrays are the caller's storage: sigma min(r, m, n), sigma_a min(r, n), sigma_b
+ * min(m, r) doubles; with an extra, what spectral_module_shape says. */
 typedef struct {
     spectral_status status; /* anything but OK: only status and the n_nonfinite counts are set */
     spectral_path path;     /* ZERO: ΔW is 0, every σ of it, frobenius and residual too: exactly; or its products cancel
@@ -111,7 +177,8 @@ typedef struct {
 } spectral_options;
 
 /* Where the bytes of views without data come from.
- * read - deliver spectral_view_bytes() bytes of factor 'a' or 'b' of module index into dst; 0 on success.
+ * read - deliver spectral_view_bytes() bytes of factor 'a', 'b', 'c' (core), or of the second operand 'A', 'B', 'C', of module
+ *        index into dst; 0 on success.
  * Called from worker threads, for different modules at once. */
 typedef struct {
     void *ctx;
@@ -127,7 +194,14 @@ typedef struct {
 
 typedef struct spectral_engine spectral_engine;
 
-/* spectral_engine_create - the CPU backend with one workspace a worker, which grows to the largest module it met.
+/* spectral_module_memory - what one worker allocates for the module at most: the factors as the source delivers them, what
+ * is composed of them, and the workspace of either path, of spectral_batch and of spectral_left_vector. The parts are not
+ * read. SIZE_MAX for what has no shape.
+ * In:    options NULL: all defaults */
+size_t spectral_module_memory(const spectral_module *module, const spectral_options *options);
+
+/* spectral_engine_create - the CPU backend with one workspace a worker. Between modules it keeps at most 6 MiB a worker, and
+ * while one is computed no more than the larger of that and spectral_module_memory.
  * In:    n_workers ≥ 1
  * Errs:  SPECTRAL_E_MEMORY; *out is NULL then
  * Owner: the caller destroys it. Pins OpenBLAS to one thread and stops its idle ones, for the
@@ -144,8 +218,9 @@ const char *spectral_engine_name(const spectral_engine *engine);
  * Out:    results[n], whose arrays the caller has allocated. One module's failure is its own status and stops no other
  * Errs:   none of its own: each result carries its status
  * Thread: safe for calls whose workers differ
- * Cost:   O((m + n)·r²) flops; the bytes are read once, and passed over twice; memory: one module's factors a worker, in their
- *         stored dtype when they come from the source, plus O(r² + m + n + block)
+ * Cost:   O((m + n)·r²) flops; the bytes are read once, and passed over twice; memory: spectral_module_memory, which is one
+ *         module's factors, in their stored dtype when they come from the source, two to three r × r matrices, and
+ *         O(m + n + block); of a structure also its parts, and the core folded into A, in float64
  * Source: Golub & Van Loan, Matrix Computations, 8.6; Drmač & Veselić, New fast and accurate Jacobi SVD, 2008 */
 void spectral_batch(spectral_engine *engine, size_t worker, const spectral_module *modules, size_t n,
                     const spectral_options *options, const spectral_source *source, const spectral_executor *executor,
@@ -153,7 +228,7 @@ void spectral_batch(spectral_engine *engine, size_t worker, const spectral_modul
 
 /* spectral_left_vector - the leading left singular vector u₁ of ΔW (m, unit length; its sign is arbitrary, so the entry
  * of largest magnitude is made positive), and *sigma1 with |s|.
- * In:     one module; index is handed to source
+ * In:     one module; index is handed to source. KRONECKER: u₁(W) ⊗ u₁(W2)
  * Errs:   as spectral_result.status; SPECTRAL_E_SHAPE also when ΔW = 0 (path ZERO): no leading vector. Outputs untouched
  * Cost:   as one module of spectral_batch */
 spectral_status spectral_left_vector(spectral_engine *engine, size_t worker, const spectral_module *module,

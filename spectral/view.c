@@ -11,6 +11,7 @@ const char *spectral_status_text(spectral_status status)
     switch (status) {
     case SPECTRAL_OK: return "ok";
     case SPECTRAL_E_SHAPE: return "factor shapes do not form a low-rank update";
+    case SPECTRAL_E_LIMIT: return "beyond the limits on rank or cost";
     case SPECTRAL_E_DTYPE: return "unknown dtype";
     case SPECTRAL_E_NONFINITE: return "not a finite number";
     case SPECTRAL_E_CONVERGENCE: return "no convergence";

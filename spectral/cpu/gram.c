@@ -6,6 +6,7 @@
 #include "spectral/cpu/rowmodel.h"
 
 #include <math.h>
+#include <string.h>
 
 bool gram_pass_create(gram_pass *pass, const panel *p, bool with_squares, scratch *s)
 {
@@ -119,4 +120,10 @@ double gram_gap(const double *g, int e, const double *h, int f, size_t rank)
             difference += d * d;
         }
     return largest > 0 ? sqrt(difference) / largest : 0;
+}
+
+void gram_pack(double *gram, size_t rank)
+{
+    for (size_t k = 1; k < rank; k++)
+        memmove(gram + k * rank, gram + k * kernel_padded(rank), rank * sizeof *gram);
 }

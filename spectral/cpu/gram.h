@@ -38,4 +38,7 @@ double gram_trace_product(const double *g, const double *h, size_t rank);
 /* gram_gap - ‖G·4^e − H·4^f‖_F / max of the two norms; 0 when both are 0. */
 double gram_gap(const double *g, int e, const double *h, int f, size_t rank);
 
+/* gram_pack - in place to leading dimension rank, as LAPACK gets it; nothing above takes it afterwards. */
+void gram_pack(double *gram, size_t rank);
+
 #endif

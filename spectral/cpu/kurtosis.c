@@ -270,28 +270,26 @@ kurtosis_estimate kurtosis_of_sample(kurtosis_sample *sample, size_t m, size_t n
 
 /* ---- every row ---- */
 
-typedef struct {
-    double d1, d2, d4; /* sums of powers of x − mean */
-} centred;
-
-static void centred_add(centred *sums, const double *x, size_t rows, size_t cols, size_t ld, double mean)
+static void centred_add(centred_sums *sums, const double *x, size_t rows, size_t cols, size_t ld, double mean)
 {
     for (size_t i = 0; i < rows; i++) {
-        double d1 = 0, d2 = 0, d4 = 0;
+        double d1 = 0, d2 = 0, d3 = 0, d4 = 0;
         for (size_t j = 0; j < cols; j++) {
             double d = x[i * ld + j] - mean, square = d * d;
             d1 += d;
             d2 += square;
+            d3 += square * d;
             d4 += square * square;
         }
         sums->d1 += d1;
         sums->d2 += d2;
+        sums->d3 += d3;
         sums->d4 += d4;
     }
 }
 
-bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const panel *b, const panel_block *block,
-                          const double *length_squares, double mean, scratch *s, kurtosis_estimate *out)
+bool kurtosis_every_entry(const kernel_table *kernels, const panel *a, const panel *b, const panel_block *block,
+                          const double *length_squares, double mean, scratch *s, centred_sums *out)
 {
     const size_t inner = kernel_padded(a->rank), ld = block->ld_rank_major;
     double *rows = scratch_take_zeroed(s, KURTOSIS_CHUNK * inner, sizeof *rows);
@@ -305,7 +303,8 @@ bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const pan
     const int exponent = exponent_of_norm(largest);
     const double scale = ldexp(1, -exponent);
     mean = ldexp(mean, -exponent);
-    centred sums = {0};
+    *out = (centred_sums){.mean = mean, .n = (double)a->length * (double)b->length, .exponent = exponent,
+                          .noise = 64 * DBL_EPSILON * (double)a->rank * fabs(mean)};
     for (size_t top = 0; top < b->length; top += KURTOSIS_CHUNK) {
         size_t height = b->length - top < KURTOSIS_CHUNK ? b->length - top : KURTOSIS_CHUNK;
         for (size_t i = 0; i < height; i++) {
@@ -319,16 +318,45 @@ bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const pan
             if (!a->rank_major)
                 panel_transpose(block, a->rank, count, turned);
             kernels->product(rows, kernel_padded(height), a->rank, inner, turned, kernel_padded(count), ld, x, ld);
-            centred_add(&sums, x, height, count, ld, mean);
+            centred_add(out, x, height, count, ld, mean);
         }
     }
-    /* What is left of the mean is rounding; variance that small is rounding too. */
-    double n = (double)a->length * (double)b->length, rest = sums.d1 / n, variance = sums.d2 / n - rest * rest;
-    double noise = 64 * DBL_EPSILON * (double)a->rank * fabs(mean);
-    *out = (kurtosis_estimate){NAN, 0};
-    if (variance > noise * noise)
-        out->kurtosis = sums.d4 / n / variance / variance;
-    if (out->kurtosis < 1) /* by rounding; or fourth powers underflowed: rank directions at opposite ends of float64 */
-        out->kurtosis = out->kurtosis > 1 - 1e-9 ? 1 : NAN;
+    return true;
+}
+
+void kurtosis_every_entry_alone(const kernel_table *kernels, const panel *a, const panel_block *block, double mean,
+                                centred_sums *out)
+{
+    *out = (centred_sums){.mean = mean, .n = (double)a->length * (double)a->rank,
+                          .noise = 64 * DBL_EPSILON * fabs(mean)};
+    for (size_t first = 0; first < a->length; first += block->length) {
+        size_t count = smallest(a->length - first, block->length);
+        panel_convert(kernels, a, first, count, block, NULL);
+        if (a->rank_major)
+            centred_add(out, block->x, a->rank, count, block->ld_rank_major, mean);
+        else
+            centred_add(out, block->x, count, a->rank, block->ld_length_major, mean);
+    }
+}
+
+/* What is left of the mean is rounding; variance that small is rounding too. */
+kurtosis_estimate kurtosis_of_sums(const centred_sums *sums)
+{
+    double rest = sums->d1 / sums->n, variance = sums->d2 / sums->n - rest * rest;
+    kurtosis_estimate out = {NAN, 0};
+    if (variance > sums->noise * sums->noise)
+        out.kurtosis = sums->d4 / sums->n / variance / variance;
+    if (out.kurtosis < 1) /* by rounding; or fourth powers underflowed: rank directions at opposite ends of float64 */
+        out.kurtosis = out.kurtosis > 1 - 1e-9 ? 1 : NAN;
+    return out;
+}
+
+bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const panel *b, const panel_block *block,
+                          const double *length_squares, double mean, scratch *s, kurtosis_estimate *out)
+{
+    centred_sums sums;
+    if (!kurtosis_every_entry(kernels, a, b, block, length_squares, mean, s, &sums))
+        return false;
+    *out = kurtosis_of_sums(&sums);
     return true;
 }

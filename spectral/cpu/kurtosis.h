@@ -79,6 +79,23 @@ typedef struct {
 kurtosis_estimate kurtosis_of_sample(kurtosis_sample *sample, size_t m, size_t n, double mean,
                                      double mean_square);
 
+/* Sums over entries x of powers of d = x − mean, x in units of 2^exponent times the panels' own. */
+typedef struct {
+    double mean, n, d1, d2, d3, d4;
+    double noise; /* of the mean, by rounding: a variance below its square is none */
+    int exponent;
+} centred_sums;
+
+/* kurtosis_every_entry - over every entry of ΔW. In: as kurtosis_of_all_rows. false without memory.
+ * kurtosis_every_entry_alone - over the entries of one panel. */
+bool kurtosis_every_entry(const kernel_table *kernels, const panel *a, const panel *b, const panel_block *block,
+                          const double *length_squares, double mean, scratch *s, centred_sums *out);
+void kurtosis_every_entry_alone(const kernel_table *kernels, const panel *a, const panel_block *block, double mean,
+                                centred_sums *out);
+
+/* kurtosis_of_sums - standard error 0; NaN without variance. */
+kurtosis_estimate kurtosis_of_sums(const centred_sums *sums);
+
 /* kurtosis_of_all_rows - from every entry of ΔW, centred; standard error 0. O(m·n·rank).
  * In: length_squares[m]; mean as above. false without memory. */
 bool kurtosis_of_all_rows(const kernel_table *kernels, const panel *a, const panel *b, const panel_block *block,

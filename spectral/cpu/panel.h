@@ -9,6 +9,8 @@
  * with zeros in the padding. A factor without unit stride on either side is gathered first and comes length-major.
  * Block length: eight rows of it fit a first-level cache, and the block the second.
  *
+ * A woven panel is not stored: its float64 entries are made of smaller matrices as a block is converted (panel_weave).
+ *
  * Scale: entries of a panel are stored entries times 2^−exponent. Only float64 needs it (squares of 1e±200); there it
  * is the exponent of the largest entry. The narrower dtypes stay within 1e±152 even as fourth powers.
  *
@@ -23,8 +25,18 @@
 
 static inline size_t smallest(size_t x, size_t y) { return x < y ? x : y; }
 
+/* Direction i·n_right + j of a woven panel is left_i ∘ right_j; without right (n_right 1) it is left_i. Both are stored in
+ * the panel's own order: rank-major (n × length) without gaps, or length-major (length × n). groups > 1, length-major
+ * only: left has n_left/groups entries a position, those of the group of `height` positions in which it lies; the other
+ * directions are 0 there. */
 typedef struct {
-    const unsigned char *data;
+    const double *left, *right;
+    size_t n_left, n_right, groups, height;
+} panel_weave;
+
+typedef struct {
+    const unsigned char *data;  /* NULL: woven */
+    const panel_weave *weave;
     spectral_dtype dtype;
     size_t rank, length;
     size_t rank_stride, length_stride; /* in elements */
@@ -37,19 +49,21 @@ typedef struct {
 panel panel_of_a(const spectral_view *a, const void *data);
 panel panel_of_b(const spectral_view *b, const void *data);
 
-/* panel_row - position l of the long side alone: the panel whose block is that one vector of rank entries. */
-panel panel_row(const panel *p, size_t l);
+/* panel_woven - rank n_left·n_right; weave is borrowed. */
+panel panel_woven(const panel_weave *weave, size_t length, bool rank_major);
 
 /* A block buffer for panels of one rank. */
 typedef struct {
     double *x;
     size_t ld_rank_major, ld_length_major;
     size_t length;   /* positions it holds at most */
-    void *gathered;  /* stored entries of a panel without unit stride */
+    void *gathered;  /* stored entries of a panel without unit stride; of one position where each panel has one */
 } panel_block;
 
-/* panel_block_create - false without memory. */
-bool panel_block_create(panel_block *block, size_t rank, scratch *s);
+/* panel_block_length - positions of a block of that rank.
+ * panel_block_create - gather: a panel without unit stride will be converted. False without memory. */
+size_t panel_block_length(size_t rank);
+bool panel_block_create(panel_block *block, size_t rank, bool gather, scratch *s);
 
 /* panel_convert - positions [first, first + count) into block->x; count ≤ block->length. moments may be NULL.
  * panel_convert_row - the rank entries of position l into row[padded(rank)], zero-padded. */

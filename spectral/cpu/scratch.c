@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, MIN_CHUNK = 1 << 16 };
+enum { ALIGNMENT = 64 };
 
 struct scratch_chunk {
     scratch_chunk *older;
@@ -17,8 +17,6 @@ struct scratch_chunk {
 
 static scratch_chunk *chunk_create(size_t bytes, scratch_chunk *older)
 {
-    if (bytes > SIZE_MAX - sizeof(scratch_chunk))
-        return NULL;
     scratch_chunk *chunk = aligned_alloc(ALIGNMENT, sizeof *chunk + bytes);
     if (chunk != NULL)
         *chunk = (scratch_chunk){.older = older, .bytes = bytes};
@@ -32,15 +30,19 @@ void *scratch_take(scratch *s, size_t count, size_t size)
         return NULL;
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (s->chunks == NULL || s->chunks->bytes - s->used < bytes) {
-        scratch_chunk *chunk = chunk_create(bytes > MIN_CHUNK ? bytes : MIN_CHUNK, s->chunks);
+        const bool own = bytes >= SCRATCH_LARGE;
+        scratch_chunk *chunk = chunk_create(own ? bytes : SCRATCH_CHUNK, own ? s->large : s->chunks);
         if (chunk == NULL)
             return NULL;
+        if (own) {
+            s->large = chunk;
+            return chunk + 1;
+        }
         s->chunks = chunk;
         s->used = 0;
     }
     void *piece = (unsigned char *)(s->chunks + 1) + s->used;
     s->used += bytes;
-    s->wanted += bytes;
     return piece;
 }
 
@@ -52,23 +54,40 @@ void *scratch_take_zeroed(scratch *s, size_t count, size_t size)
     return piece;
 }
 
-void scratch_free(scratch *s)
+static scratch_chunk *free_until(scratch_chunk *chunk, const scratch_chunk *end)
 {
-    for (scratch_chunk *chunk = s->chunks; chunk != NULL;) {
+    while (chunk != end) {
         scratch_chunk *older = chunk->older;
         free(chunk);
         chunk = older;
     }
-    *s = (scratch){0};
+    return chunk;
 }
 
-void scratch_reset(scratch *s)
+scratch_place scratch_mark(const scratch *s) { return *s; }
+
+void scratch_release(scratch *s, scratch_place place)
 {
-    size_t wanted = s->wanted;
-    if (s->chunks != NULL && s->chunks->older != NULL) {
+    s->chunks = free_until(s->chunks, place.chunks);
+    s->large = free_until(s->large, place.large);
+    s->used = place.used;
+}
+
+void scratch_free(scratch *s) { scratch_release(s, (scratch_place){0}); }
+
+void scratch_trim(scratch *s)
+{
+    if (s->large != NULL || (s->chunks != NULL && (s->chunks->older != NULL || s->chunks->bytes > SCRATCH_KEPT)))
         scratch_free(s);
-        s->chunks = chunk_create(wanted, NULL); /* without memory: the next take tries again */
-    }
     s->used = 0;
-    s->wanted = 0;
+}
+
+void scratch_reset(scratch *s, size_t expected)
+{
+    scratch_trim(s);
+    const size_t bytes = (expected + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (s->chunks != NULL && s->chunks->bytes < expected)
+        scratch_free(s);
+    if (s->chunks == NULL && bytes > SCRATCH_CHUNK && expected <= SCRATCH_KEPT)
+        s->chunks = chunk_create(bytes, NULL); /* without memory: the next take tries again */
 }

@@ -164,7 +164,7 @@ static void one_bad_module_stops_no_other(void **state)
     mixed->results[1].frobenius = -3;
     const spectral_status expected[N_MODULES] = {
         [1] = SPECTRAL_E_SHAPE,     [2] = SPECTRAL_E_SHAPE,  [3] = SPECTRAL_E_DTYPE, [4] = SPECTRAL_E_NONFINITE,
-        [5] = SPECTRAL_E_NONFINITE, [6] = SPECTRAL_E_SHAPE,  [7] = SPECTRAL_E_SHAPE, [8] = SPECTRAL_E_NONFINITE,
+        [5] = SPECTRAL_E_NONFINITE, [6] = SPECTRAL_E_LIMIT,  [7] = SPECTRAL_E_SHAPE, [8] = SPECTRAL_E_NONFINITE,
         [11] = SPECTRAL_E_READ};
     assert_int_equal(SPECTRAL_OK, spectral_engine_create(1, &engine));
     spectral_batch(engine, 0, good->modules, N_MODULES, NULL, NULL, NULL, good->results);

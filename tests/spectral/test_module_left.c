@@ -75,6 +75,22 @@ static void deficient_and_cancelling_factors_agree(void **state)
     }
 }
 
+static void large_ranks_agree_deficient_or_not(void **state)
+{
+    (void)state;
+    for (int deficient = 0; deficient < 2; deficient++) {
+        spectral_module module = module_random(150, 320, 270, SPECTRAL_F64, ROW_MAJOR, 33);
+        for (size_t j = 0; j < 320 && deficient; j++) {
+            matrix_set(&module.a, 5, j, 0);
+            matrix_set(&module.a, 100, j, matrix_get(&module.a, 3, j));
+        }
+        double u[150], sigma1;
+        assert_int_equal(SPECTRAL_OK, left_vector(&module, u, &sigma1));
+        assert_true(agrees(&module, u, sigma1, 1e-11));
+        module_free(&module);
+    }
+}
+
 static void float64_at_the_ends_of_its_range_agrees(void **state)
 {
     (void)state;
@@ -114,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_modules_agree),
         cmocka_unit_test(deficient_and_cancelling_factors_agree),
+        cmocka_unit_test(large_ranks_agree_deficient_or_not),
         cmocka_unit_test(float64_at_the_ends_of_its_range_agrees),
         cmocka_unit_test(failures_leave_the_outputs_alone),
     };

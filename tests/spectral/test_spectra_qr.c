@@ -226,9 +226,35 @@ static void a_planted_fault_of_one_part_in_a_trillion_is_caught(void **state)
     assert_false(values_agree(off, expected, 2));
 }
 
+/* Folding takes the place of stacks above rank 256, a bidiagonal SVD that of Jacobi's above 512. */
+static void large_ranks_agree_with_a_dense_svd(void **state)
+{
+    (void)state;
+    static const size_t shapes[][3] = {{300, 320, 270}, {150, 400, 270}, {90, 100, 300}, {560, 60, 530}};
+    const spectral_options precise = {.precise = true};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const size_t m = shapes[i][0], n = shapes[i][1], r = shapes[i][2], n_sigma = least(r, least(m, n));
+        spectral_module module = module_random(m, n, r, SPECTRAL_F32, (oracle_layout)(i % N_LAYOUTS), i);
+        spectral_result result = run_one(&module, &precise);
+        double *w = dense_update(&module), *sigma = malloc(least(m, n) * sizeof *sigma);
+        assert_non_null(sigma);
+        assert_int_equal(SPECTRAL_OK, result.status);
+        assert_int_equal(SPECTRAL_PATH_QR, result.path);
+        dense_values(w, m, n, sigma);
+        for (size_t k = 0; k < n_sigma; k++)
+            assert_true(fabs(result.sigma[k] - sigma[k]) <= 64 * DBL_EPSILON * sigma[0]);
+        assert_true(result.residual <= 1e-13);
+        free(w);
+        free(sigma);
+        result_free(&result);
+        module_free(&module);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(large_ranks_agree_with_a_dense_svd),
         cmocka_unit_test(chosen_values_over_twelve_decades_come_back),
         cmocka_unit_test(chosen_values_at_full_rank_come_back),
         cmocka_unit_test(equal_and_opposite_grading_comes_back_flat),

@@ -43,8 +43,8 @@ static void a_span_beyond_size_t_is_zero(void **state)
 static void every_status_has_a_text(void **state)
 {
     (void)state;
-    for (int i = 0; i < 9; i++)
-        for (int j = 0; j < i && i <= SPECTRAL_E_READ; j++)
+    for (int i = 0; i <= SPECTRAL_E_READ; i++)
+        for (int j = 0; j < i; j++)
             assert_string_not_equal(spectral_status_text((spectral_status)i), spectral_status_text((spectral_status)j));
     assert_string_equal("unknown status", spectral_status_text((spectral_status)77));
 }
