@@ -4,6 +4,8 @@
 CC      ?= gcc
 PREFIX  ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 600
+FUZZ_JOBS    ?= 2
 VARIANT ?= release
 WERROR  ?= $(if $(CI),-Werror)
 B       := build/$(VARIANT)
@@ -17,11 +19,12 @@ OPT_asan    := -O1 -fsanitize=address -fno-omit-frame-pointer
 OPT_ubsan   := -O1 -fsanitize=undefined -fno-sanitize-recover=all
 OPT_tsan    := -O1 -fsanitize=thread
 OPT_cov     := -O0 --coverage
+OPT_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT := $(OPT_$(VARIANT))
-$(if $(OPT),,$(error VARIANT is one of release, debug, asan, ubsan, tsan, cov; not '$(VARIANT)'))
+$(if $(OPT),,$(error VARIANT is one of release, debug, asan, ubsan, tsan, cov, fuzz; not '$(VARIANT)'))
 
 # pkg-config is asked when a recipe runs, not when this file is read: the rule before it may have installed it.
-PACKAGES   := openblas lapacke hdf5 libcjson libpcre2-8
+PACKAGES   := openblas lapacke hdf5 libcjson libpcre2-8 zlib
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS    = $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
 CFLAGS_ALL  = $(STD) -g $(OPT) $(WARN) $(WERROR) -I. $(PKG_CFLAGS) -pthread $(CFLAGS)
@@ -34,6 +37,9 @@ SUPPORT     := $(B)/tests/libsupport.a
 TEST_SRC    := $(sort $(wildcard tests/*/test_*.c))
 TEST_BIN    := $(TEST_SRC:%.c=$(B)/%)
 TEST_SH     := $(sort $(wildcard tests/*/test_*.sh))
+HARNESSES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+REPLAY_BIN  := $(HARNESSES:%=$(B)/tests/fuzz/replay_%)
+FUZZ_BIN    := $(HARNESSES:%=$(B)/tests/fuzz/fuzz_%)
 
 .DELETE_ON_ERROR:
 .PHONY: all
@@ -67,9 +73,16 @@ $(SUPPORT): $(SUPPORT_OBJ)
 $(TEST_BIN): $(B)/%: $(B)/%.o $(SUPPORT) $(B)/libloraudit.a
 	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LDFLAGS) $(shell sed -n 's,^/\* LDFLAGS: \(.*\) \*/$$,\1,p' $*.c) -lcmocka $(PKG_LIBS)
 
+# A fuzzing harness is linked twice: with a driver that replays its corpus as a test, and with libFuzzer.
+$(REPLAY_BIN): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/check.o $(SUPPORT) $(B)/libloraudit.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc $(LDFLAGS) $(PKG_LIBS)
+
+$(FUZZ_BIN): %: %.o $(B)/tests/fuzz/check.o $(B)/libloraudit.a
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $^ -o $@ $(LDFLAGS) $(PKG_LIBS)
+
 .PHONY: test
-test: $(TEST_BIN) $(PROGRAM) check-layers ## run every test; installs what is missing
-	@LORAUDIT=$(abspath $(PROGRAM)) tests/run $(TEST_BIN) $(TEST_SH)
+test: $(TEST_BIN) $(REPLAY_BIN) $(PROGRAM) $(B)/tests/bench/peak check-layers ## run every test; installs what is missing
+	@BUILD=$(B) LORAUDIT=$(abspath $(PROGRAM)) PEAK=$(abspath $(B)/tests/bench/peak) tests/run $(TEST_BIN) $(TEST_SH)
 
 .PHONY: demo
 demo: bin/loraudit ## audit the sample adapters; installs what is missing
@@ -79,6 +92,13 @@ demo: bin/loraudit ## audit the sample adapters; installs what is missing
 asan ubsan tsan: ## run every test under a sanitizer
 	$(MAKE) VARIANT=$@ test
 
+.PHONY: fuzz fuzz-run
+fuzz: ## fuzz each reader for FUZZ_SECONDS=600, FUZZ_JOBS=2 at a time (needs clang)
+	@command -v clang >/dev/null || { echo "make fuzz needs clang with libFuzzer (Debian, Ubuntu: apt-get install clang); not installed" >&2; exit 1; }
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZ_BIN)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_JOBS=$(FUZZ_JOBS) tests/fuzz/run $(FUZZ_BIN)
+
 .PHONY: conformance
 conformance: build/release/tests/audit/test_real_adapters ## compare every module of real adapters with a dense SVD (minutes)
 	LORAUDIT_CONFORMANCE=all $<
@@ -86,13 +106,19 @@ conformance: build/release/tests/audit/test_real_adapters ## compare every modul
 .PHONY: cov
 cov: ## run every test and print line and branch coverage (needs gcovr)
 	$(MAKE) VARIANT=cov test
-	gcovr --root . --object-directory build/cov --exclude tests/ --branches
+	gcovr --root . --object-directory build/cov --exclude tests/
+	gcovr --root . --object-directory build/cov --exclude tests/ --branches --print-summary
+	@gcovr --root . --object-directory build/cov --filter analyzer/formats/ --print-summary --output /dev/null | \
+	    sed -n 's,^branches: ,analyzer/formats: branch coverage ,p; s,^lines: ,analyzer/formats: line coverage ,p'
 
 .PHONY: bench
-bench: bin/loraudit build/release/tests/bench/generate build/release/tests/bench/peak ## measure scan against sha256sum on a 134 MB adapter
+bench: bin/loraudit $(patsubst %,build/release/tests/bench/%,generate peak catalogue) ## measure scan against sha256sum, and cataloguing of 2,000 tensors
 	@tests/bench/run
 
-build/release/tests/bench/%: build/release/tests/bench/%.o
+build/release/tests/bench/catalogue: build/release/tests/bench/catalogue.o build/release/tests/bench/containers.o build/release/tests/support/zip_writer.o build/release/libloraudit.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LDFLAGS) $(PKG_LIBS)
+
+$(B)/tests/bench/%: $(B)/tests/bench/%.o
 	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LDFLAGS) -lm
 
 .PHONY: lint
@@ -101,18 +127,27 @@ lint: check-layers ## static checks: include rules, cppcheck, shellcheck where i
 	    --enable=warning,performance,portability --suppress=missingIncludeSystem -I. \
 	    '-DcJSON_ArrayForEach(item,list)=while ((item = (list)->child))' analyzer spectral classifiers; \
 	else echo "cppcheck is not installed: skipped"; fi
-	@if command -v shellcheck >/dev/null; then shellcheck -x -S warning bin/install-deps tests/run tests/demo tests/bench/run $(TEST_SH); \
+	@if command -v shellcheck >/dev/null; then shellcheck -x -S warning bin/install-deps tests/run tests/demo tests/bench/run tests/fuzz/run $(TEST_SH); \
 	else echo "shellcheck is not installed: skipped"; fi
 
 .PHONY: check-layers
 check-layers: ## include rules of the rooms
 	@tests/check-layers
 
+# Python with torch; see benchmark-data/README.md
+build/venv: benchmark-data/requirements.txt
+	/usr/bin/python3 -m venv --system-site-packages $@
+	$@/bin/python -m pip install --quiet --no-deps -r $<
+	@touch $@
+
 .PHONY: samples
-samples: ## make the sample adapters again (Python with torch; see benchmark-data/README.md)
-	/usr/bin/python3 -m venv --system-site-packages build/venv
-	build/venv/bin/pip install --quiet --no-deps -r benchmark-data/requirements.txt
+samples: build/venv ## make the sample adapters again (Python with torch; see benchmark-data/README.md)
 	build/venv/bin/python benchmark-data/make_samples.py benchmark-data/samples
+
+.PHONY: methods
+methods: build/venv ## make the adapters of every method and every container again (Python with torch)
+	build/venv/bin/python benchmark-data/make_methods.py benchmark-data/methods
+	build/venv/bin/python benchmark-data/make_containers.py benchmark-data/containers
 
 .PHONY: install
 install: bin/loraudit ## install to $(DESTDIR)$(PREFIX)
@@ -127,4 +162,4 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r goal text; do \
 	    printf '  make %-18s %s\n' "$$goal" "$$text"; done
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TEST_BIN:%=%.d) $(SUPPORT_OBJ:.o=.d) $(wildcard build/release/tests/bench/*.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TEST_BIN:%=%.d) $(SUPPORT_OBJ:.o=.d) $(wildcard $(B)/tests/fuzz/*.d $(B)/tests/bench/*.d build/release/tests/bench/*.d)

@@ -55,6 +55,23 @@
     X(LORA_E_TENSOR_SIZE, "tensor-size-mismatch")                                                                      \
     X(LORA_E_TRUNCATED, "file-truncated")                                                                              \
     X(LORA_E_TRAILING, "trailing-bytes")                                                                               \
+    /* zip archives: torch checkpoints, npz */                                                                         \
+    X(LORA_E_ZIP, "invalid-zip")                                                                                       \
+    X(LORA_E_ZIP_MEMBER, "invalid-zip-member")                                                                         \
+    X(LORA_E_INFLATE, "invalid-deflate")                                                                               \
+    X(LORA_E_INFLATES_TOO_LARGE, "inflates-too-large")                                                                 \
+    X(LORA_E_CHECKSUM, "checksum-mismatch")                                                                            \
+    /* pickles and what they describe */                                                                               \
+    X(LORA_E_PICKLE, "invalid-pickle")                                                                                 \
+    X(LORA_E_PICKLE_LIMIT, "pickle-too-complex")                                                                       \
+    X(LORA_E_OBJECT, "not-a-state-dict")                                                                               \
+    X(LORA_E_STORAGE, "storage-out-of-bounds")                                                                         \
+    X(LORA_E_STORAGE_MISSING, "storage-missing")                                                                       \
+    /* the other containers */                                                                                         \
+    X(LORA_E_NPY, "invalid-npy-header")                                                                                \
+    X(LORA_E_GGUF, "invalid-gguf")                                                                                     \
+    X(LORA_E_HDF5, "invalid-hdf5")                                                                                     \
+    X(LORA_E_UNTRUSTED, "hdf5-not-trusted")                                                                            \
     /* side files */                                                                                                   \
     X(LORA_E_JSON, "invalid-json")
 

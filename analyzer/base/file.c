@@ -85,6 +85,13 @@ lora_code file_read_at(const file *f, uint64_t offset, void *dst, size_t n, lora
 {
     if (offset > (uint64_t)INT64_MAX - n)
         return shrunk(offset, n, err);
+    if (f->memory) {
+        if (offset > f->size || n > f->size - offset)
+            return shrunk(f->size, n, err);
+        if (n)
+            memcpy(dst, f->memory + offset, n);
+        return LORA_OK;
+    }
     unsigned char *to = dst;
     size_t done = 0;
     while (done < n) {

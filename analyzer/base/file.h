@@ -13,9 +13,16 @@
 #include <stdint.h>
 
 typedef struct {
-    int fd; /* -1 when closed */
+    int fd;               /* -1 when closed, or when the bytes are in memory */
+    const unsigned char *memory; /* borrowed; NULL: read through fd */
     uint64_t size;
 } file;
+
+/* file_of_memory - n bytes that are at hand already, as a file; nothing to close. */
+static inline file file_of_memory(const void *bytes, size_t n)
+{
+    return (file){.fd = -1, .memory = (const unsigned char *)bytes, .size = n};
+}
 
 /* file_open - open path for reading; symbolic links are followed.
  * Errs: LORA_E_NOT_FOUND, LORA_E_PERMISSION, LORA_E_OPEN, LORA_E_NOT_REGULAR; *f has fd -1 then. */

@@ -5,6 +5,7 @@
 
 #include "analyzer/base/bytes.h"
 #include "analyzer/base/text.h"
+#include "analyzer/formats/distinct.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static int by_name(const void *left, const void *right)
     return order ? order : a->t->entry_offset < b->t->entry_offset ? -1 : a->t->entry_offset > b->t->entry_offset;
 }
 
-/* Sorting by (hash, name) instead of a hash table: names chosen to collide cost O(n log n) all the same. */
+/* Where hashes are not enough, sorting by (hash, name) instead of a hash table: names chosen to collide cost O(n log n) all the same. */
 lora_code catalog_check_names(const tensor *tensors, size_t n, lora_error *err)
 {
     if (n < 2)
@@ -107,6 +108,12 @@ lora_code catalog_check_names(const tensor *tensors, size_t n, lora_error *err)
         return lora_fail(err, LORA_E_MEMORY, "out of memory while comparing the names of %zu tensors", n);
     for (size_t i = 0; i < n; i++)
         keys[i] = (name_key){text_hash(tensors[i].name), &tensors[i]};
+    bool distinct;
+    bool told = distinct_hashes(&keys->hash, n, sizeof *keys, &distinct);
+    if (!told || distinct) {
+        free(keys);
+        return told ? LORA_OK : lora_fail(err, LORA_E_MEMORY, "out of memory while comparing the names of %zu tensors", n);
+    }
     qsort(keys, n, sizeof *keys, by_name);
     const tensor *again = NULL; /* the first in the header that repeats an earlier name */
     for (size_t i = 1; i < n; i++) {

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 enum { WINDOW = 4096, HEADER_LENGTH_BYTES = 8, TAR_MAGIC_AT = 257, ZIP_LOCAL_HEADER = 30 };
 
@@ -198,6 +199,18 @@ static content_kind magic_kind(const window *w)
         MAGIC(CONTENT_GZIP, "\x1F\x8B"),
         MAGIC(CONTENT_PNG, "\x89PNG\r\n\x1a\n"),
         MAGIC(CONTENT_JPEG, "\xFF\xD8\xFF"),
+        MAGIC(CONTENT_GIF, "GIF87a"),
+        MAGIC(CONTENT_GIF, "GIF89a"),
+        MAGIC(CONTENT_NPY, "\x93NUMPY"),
+        MAGIC(CONTENT_XZ, "\xFD" "7zXZ\0"),
+        MAGIC(CONTENT_ZSTD, "\x28\xB5\x2F\xFD"),
+        MAGIC(CONTENT_BZIP2, "BZh"),
+        MAGIC(CONTENT_RAR, "Rar!\x1A\x07"),
+        MAGIC(CONTENT_PDF, "%PDF-"),
+        MAGIC(CONTENT_PROGRAM, "\x7F" "ELF"),
+        MAGIC(CONTENT_PROGRAM, "MZ\x90\0"),
+        MAGIC(CONTENT_PROGRAM, "\xCF\xFA\xED\xFE"),
+        MAGIC(CONTENT_PROGRAM, "#!"),
         MAGIC(CONTENT_ZIP, "PK\5\6"), /* an archive of nothing */
         MAGIC(CONTENT_LFS_POINTER, "version https://git-lfs.github.com/spec/"),
         MAGIC(CONTENT_LFS_POINTER, "version https://hawser.github.com/spec/"),
@@ -210,6 +223,8 @@ static content_kind magic_kind(const window *w)
         if (has_at(w, 0, magics[i].magic, magics[i].length))
             return magics[i].kind;
     }
+    if (HAS(w, "RIFF") && HAS_AT(w, 8, "WEBP"))
+        return CONTENT_WEBP;
     if (HAS_AT(w, TAR_MAGIC_AT, "ustar"))
         return CONTENT_TAR;
     for (size_t at = 512; at < WINDOW; at *= 2) { /* HDF5 allows a user block in front */
@@ -268,6 +283,15 @@ static const struct {
     [CONTENT_TAR] = {"a tar archive", NULL},
     [CONTENT_PNG] = {"a PNG image", NULL},
     [CONTENT_JPEG] = {"a JPEG image", NULL},
+    [CONTENT_NPY] = {"a NumPy array", "npy"},
+    [CONTENT_GIF] = {"a GIF image", NULL},
+    [CONTENT_WEBP] = {"a WebP image", NULL},
+    [CONTENT_XZ] = {"an xz archive", NULL},
+    [CONTENT_ZSTD] = {"a zstd archive", NULL},
+    [CONTENT_BZIP2] = {"a bzip2 archive", NULL},
+    [CONTENT_RAR] = {"a RAR archive", NULL},
+    [CONTENT_PDF] = {"a PDF document", NULL},
+    [CONTENT_PROGRAM] = {"a program", NULL},
 };
 
 const char *content_name(content_kind kind)
@@ -278,4 +302,47 @@ const char *content_name(content_kind kind)
 const char *content_container(content_kind kind)
 {
     return kinds[(unsigned)kind < CONTENT_COUNT ? kind : CONTENT_UNKNOWN].container;
+}
+
+/* What an extension promises. torch.load reads all three of its kinds under each of its names. */
+static const struct {
+    const char *extension, *promise;
+    bool harmless;
+    content_kind kinds[4]; /* up to the first CONTENT_UNKNOWN */
+} extensions[] = {
+    {".safetensors", "a safetensors file", true, {CONTENT_SAFETENSORS}},
+    {".gguf", "a GGUF file", true, {CONTENT_GGUF}},
+    {".npz", "a NumPy npz archive", true, {CONTENT_ZIP_NPZ}},
+    {".npy", "a NumPy array", true, {CONTENT_NPY}},
+    {".h5", "an HDF5 file", true, {CONTENT_HDF5}},
+    {".hdf5", "an HDF5 file", true, {CONTENT_HDF5}},
+    {".bin", "a torch checkpoint", false, {CONTENT_ZIP_TORCH, CONTENT_TORCH_LEGACY, CONTENT_PICKLE}},
+    {".pt", "a torch checkpoint", false, {CONTENT_ZIP_TORCH, CONTENT_TORCH_LEGACY, CONTENT_PICKLE}},
+    {".pth", "a torch checkpoint", false, {CONTENT_ZIP_TORCH, CONTENT_TORCH_LEGACY, CONTENT_PICKLE}},
+    {".ckpt", "a torch checkpoint", false, {CONTENT_ZIP_TORCH, CONTENT_TORCH_LEGACY, CONTENT_PICKLE}},
+    {".pkl", "a Python pickle", false, {CONTENT_PICKLE, CONTENT_TORCH_LEGACY, CONTENT_ZIP_TORCH}},
+    {".pickle", "a Python pickle", false, {CONTENT_PICKLE, CONTENT_TORCH_LEGACY, CONTENT_ZIP_TORCH}},
+};
+
+static bool ends_without_case(const char *s, const char *ending)
+{
+    size_t n = strlen(s), m = strlen(ending);
+    return n > m && strcasecmp(s + n - m, ending) == 0;
+}
+
+const char *content_claimed_by(const char *path, content_kind kind, bool *harmless)
+{
+    *harmless = false;
+    if (kind == CONTENT_UNKNOWN || kind == CONTENT_EMPTY || kind == CONTENT_LFS_POINTER)
+        return NULL; /* damaged, or not there: another kind is not claimed */
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+        if (!ends_without_case(path, extensions[i].extension))
+            continue;
+        for (size_t k = 0; k < 4 && extensions[i].kinds[k] != CONTENT_UNKNOWN; k++)
+            if (extensions[i].kinds[k] == kind)
+                return NULL;
+        *harmless = extensions[i].harmless;
+        return extensions[i].promise;
+    }
+    return NULL;
 }

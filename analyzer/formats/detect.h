@@ -7,6 +7,8 @@
 #include "analyzer/base/error.h"
 #include "analyzer/base/file.h"
 
+#include <stdbool.h>
+
 typedef enum {
     CONTENT_UNKNOWN,
     CONTENT_EMPTY,
@@ -16,6 +18,7 @@ typedef enum {
     CONTENT_ZIP,
     CONTENT_TORCH_LEGACY, /* five pickles that begin with torch's magic number */
     CONTENT_PICKLE,
+    CONTENT_NPY,
     CONTENT_GGUF,
     CONTENT_HDF5,
     CONTENT_LFS_POINTER,
@@ -27,6 +30,14 @@ typedef enum {
     CONTENT_TAR,
     CONTENT_PNG,
     CONTENT_JPEG,
+    CONTENT_GIF,
+    CONTENT_WEBP,
+    CONTENT_XZ,
+    CONTENT_ZSTD,
+    CONTENT_BZIP2,
+    CONTENT_RAR,
+    CONTENT_PDF,
+    CONTENT_PROGRAM, /* ELF, PE, Mach-O, or a script with "#!" */
     CONTENT_COUNT
 } content_kind;
 
@@ -41,5 +52,10 @@ const char *content_name(content_kind kind);
 
 /* content_container - the contract's container name ("torch-zip", "npz", …), or NULL when the kind holds no weights. */
 const char *content_container(content_kind kind);
+
+/* content_claimed_by - does the name's extension claim another kind than the content is? Then what it claims, in short words
+ * ("a safetensors file"); NULL when they agree, or the extension claims nothing.
+ * Out: *harmless: the extension is of a format that runs no code, which people open without thinking */
+const char *content_claimed_by(const char *path, content_kind kind, bool *harmless);
 
 #endif

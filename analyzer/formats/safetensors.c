@@ -169,9 +169,9 @@ static lora_code read_dtype(reader *r, json_scan *s, tensor *t)
     json_string string;
     if (!json_string_read(s, &string))
         return wrong_value(r, s, t, "dtype");
-    for (tensor_dtype d = 0; d < DTYPE_COUNT; d++) {
-        if (json_string_is(&string, dtype_name(d))) {
-            t->dtype = d;
+    for (unsigned d = 0; d < DTYPE_N_SAFETENSORS; d++) {
+        if (json_string_is(&string, dtype_name((tensor_dtype)d))) {
+            t->dtype = (tensor_dtype)d;
             return LORA_OK;
         }
     }

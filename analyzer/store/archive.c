@@ -1,12 +1,14 @@
 /* archive.c - see archive.h.
  *
  * Every HDF5 call gives a negative value on failure; `failed` collects them, and a fault is told once, by the public
- * function. Identifiers are closed even when negative: HDF5 refuses those without harm.
+ * function. Identifiers are closed even when negative: HDF5 refuses those without harm. Files may be read with the same
+ * library on other threads: each public function holds its lock while it calls it.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "analyzer/store/archive.h"
 
 #include "analyzer/audit/recipe.h"
+#include "analyzer/formats/hdf5.h"
 #include "analyzer/loraudit.h"
 
 #include <hdf5.h>
@@ -48,16 +50,18 @@ static void put_text(archive *a, hid_t object, const char *name, const char *val
 lora_code archive_create(const char *path, archive **out, lora_error *err)
 {
     *out = NULL;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* faults are ours to tell */
     archive *a = calloc(1, sizeof *a);
     if (!a)
         return lora_fail(err, LORA_E_MEMORY, "no memory for a spectra archive");
+    hdf5_lock();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* faults are ours to tell */
     a->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     a->text = H5Tcopy(H5T_C_S1);
     note(a, H5Tset_size(a->text, H5T_VARIABLE));
     note(a, H5Tset_cset(a->text, H5T_CSET_UTF8));
     put_text(a, a->file, "schema", "loraudit.spectra/1");
     put_text(a, a->file, "tool_version", LORAUDIT_VERSION);
+    hdf5_unlock();
     if (a->failed) {
         archive_close(a, NULL);
         return write_fault(err, "it cannot be created");
@@ -162,6 +166,7 @@ lora_code archive_add(archive *a, const lora_record *r, size_t index, lora_error
     }
     char name[24];
     snprintf(name, sizeof name, "%zu", index);
+    hdf5_lock();
     hid_t group = H5Gcreate2(a->file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     put_labels(a, group, r, recipe);
     put_columns(a, group, r, whole, real, text);
@@ -170,6 +175,7 @@ lora_code archive_add(archive *a, const lora_record *r, size_t index, lora_error
         put_dataset(a, group, tables[k], H5T_NATIVE_DOUBLE, n, width, sigma);
     }
     note(a, H5Gclose(group));
+    hdf5_unlock();
     if (a->failed)
         code = write_fault(err, r->path);
 done:
@@ -184,9 +190,11 @@ lora_code archive_close(archive *a, lora_error *err)
 {
     if (!a)
         return LORA_OK;
+    hdf5_lock();
     note(a, H5Fflush(a->file, H5F_SCOPE_GLOBAL));
     note(a, H5Tclose(a->text));
     note(a, H5Fclose(a->file));
+    hdf5_unlock();
     bool failed = a->failed;
     free(a);
     return failed ? write_fault(err, "it cannot be closed") : LORA_OK;

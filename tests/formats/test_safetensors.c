@@ -172,7 +172,7 @@ static void what_the_format_allows_is_accepted(void **state)
 static void every_dtype_is_known_with_its_size(void **state)
 {
     (void)state;
-    for (int d = 0; d < DTYPE_COUNT; d++) {
+    for (int d = 0; d < DTYPE_N_SAFETENSORS; d++) {
         char header[120];
         lora_error err;
         unsigned bytes = dtype_bits((tensor_dtype)d); /* 8 elements */
