@@ -28,6 +28,7 @@ typedef struct {
     bool precise;       /* QR path for every module */
     bool moments;       /* kurtosis over all rows of ΔW instead of a sample */
     uint64_t max_bytes; /* refuse larger files; 0: no limit */
+    bool trust_hdf5;    /* read HDF5 files, with a library that makes no promise on hostile ones */
     rule_set rules;
 } lora_options;
 

@@ -74,8 +74,8 @@ def expect_file(path):
 
 
 def totals(records):
-    """Root of the sum of squared norms, and the largest singular value; null if any module is not finite."""
-    if not all(record["finite"] for record in records):
+    """Root of the sum of squared norms, and the largest singular value; null if any module is not finite, or there is none."""
+    if not records or not all(record["finite"] for record in records):
         return {"frobenius": None, "spectral": None}
     return {"frobenius": float(np.sqrt(sum(r["frobenius"] ** 2 for r in records))),
             "spectral": max(r["spectral"] for r in records)}

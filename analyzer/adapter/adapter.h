@@ -29,12 +29,15 @@ typedef struct {
     size_t n_ambiguous;       /* modules that more than one pair, or more than two factors, claim */
     const char *ambiguous;    /* the first of them */
     bool has_foreign;         /* tensors of a method or layout that is named, not computed */
+    const char *foreign_method; /* … the last of them; NULL without any */
     bool foreign_low_rank;    /* … and whose ΔW is a product of small factors */
     const char *scale_source; /* where the scales come from; one phrase */
     uint64_t declared_rank;   /* the config's r; 0: not declared */
     bool ranks_differ;        /* some module's rank is not what the config declares for it */
     const char *rank_example; /* the first such module */
     uint64_t rank_example_declared, rank_example_found;
+    size_t n_odd_magnitudes;  /* DoRA magnitudes that have neither an entry an output nor one an input */
+    const char *odd_magnitude, *odd_magnitude_text; /* the first such module, and what is odd */
     bool bad_value;           /* r or lora_alpha in the config is no usable number */
     bool bad_pattern;         /* rank_pattern or alpha_pattern holds a key that is no usable regular expression */
 } adapter;

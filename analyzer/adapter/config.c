@@ -35,6 +35,7 @@ struct config_patterns {
     pattern_list rank, alpha;
     size_t matches_left; /* regular-expression matches before all are given up */
     bool too_many;
+    bool no_list; /* a list of patterns that is none: nothing of it takes effect */
     pcre2_match_context *limits;
     pcre2_match_data *data;
 };
@@ -46,6 +47,7 @@ static void read_fields(lora_config *cfg)
     cfg->use_dora = sidefile_true(cfg->tree, "use_dora");
     const cJSON *experts = sidefile_member(cfg->tree, "target_parameters");
     cfg->has_experts = cJSON_GetArraySize(experts) > 0;
+    cfg->has_groups = cJSON_IsArray(sidefile_member(cfg->tree, "enable_lora"));
     const cJSON *init = sidefile_member(cfg->tree, "init_lora_weights");
     if (cJSON_IsString(init))
         cfg->init = init->valuestring;
@@ -86,8 +88,9 @@ static bool compile_list(struct config_patterns *p, const cJSON *object, pattern
             break;
         pattern *one = &out->list[out->n++];
         *one = (pattern){.key = item->string ? item->string : "", .component = object->string, .item = item};
-        one->literal = is_literal(one->key);
-        one->code = one->literal ? NULL : compile(one->key);
+        one->bad = strnlen(one->key, PATTERN_BYTES) == PATTERN_BYTES;
+        one->literal = !one->bad && is_literal(one->key);
+        one->code = one->literal || one->bad ? NULL : compile(one->key);
         one->bad = !one->literal && !one->code;
     }
     return true;
@@ -105,6 +108,7 @@ static bool compile_lists(struct config_patterns *p, const cJSON *tree, const ch
                     (length == n || item->string[length - n - 1] == '.');
         if (ours && cJSON_IsObject(item) && !compile_list(p, item, out))
             return false;
+        p->no_list |= ours && !cJSON_IsObject(item) && !cJSON_IsNull(item);
     }
     return true;
 }
@@ -140,6 +144,12 @@ lora_code config_load(const char *path, const catalog *cat, arena *mem, lora_con
     }
     if (cfg->fault.code == LORA_E_MEMORY)
         return lora_fail(err, LORA_E_MEMORY, "no memory for %s", cfg->source);
+    if (cfg->tree && cJSON_GetArraySize(cfg->tree) > (int)LIMIT_CONFIG_KEYS) { /* each module looks its values up among them */
+        lora_fail(&cfg->fault, LORA_E_TOO_MANY, "%s has %d keys, the limit is %u", cfg->source, cJSON_GetArraySize(cfg->tree),
+                  LIMIT_CONFIG_KEYS);
+        cJSON_Delete(cfg->tree);
+        cfg->tree = NULL;
+    }
     if (!cfg->tree)
         return LORA_OK;
     read_fields(cfg);
@@ -217,7 +227,7 @@ static const double *pattern_value(struct config_patterns *p, pattern_list *list
             found = list->list[i].item;
         v->bad_pattern |= list->list[i].bad;
     }
-    v->bad_pattern |= p->too_many;
+    v->bad_pattern |= p->too_many || p->no_list;
     if (!found)
         return NULL;
     if (!cJSON_IsNumber(found) || !isfinite(found->valuedouble)) {
@@ -251,6 +261,19 @@ static bool declared_number(const cJSON *item, double *out, bool *bad)
     return true;
 }
 
+/* PEFT asks `if use_rslora`: any number but 0 and any text will do. */
+static bool is_true_to_python(const cJSON *item)
+{
+    return cJSON_IsTrue(item) || (cJSON_IsNumber(item) && item->valuedouble != 0) || (cJSON_IsString(item) && *item->valuestring) ||
+           ((cJSON_IsArray(item) || cJSON_IsObject(item)) && item->child);
+}
+
+/* LoHa and LoKr declare "alpha" where the others declare "lora_alpha". */
+static bool has_plain_alpha(const lora_config *cfg)
+{
+    return cfg->peft_type && (strcmp(cfg->peft_type, "LOHA") == 0 || strcmp(cfg->peft_type, "LOKR") == 0);
+}
+
 config_values config_for_module(const lora_config *cfg, const char *module)
 {
     config_values v = {0};
@@ -269,10 +292,13 @@ config_values config_for_module(const lora_config *cfg, const char *module)
         v.bad_value = true;
         v.rank = 0;
     }
-    v.has_alpha = declared_number(member(cfg, in, "lora_alpha"), &v.alpha, &v.bad_value);
-    const double *own = pattern_value(cfg->patterns, &cfg->patterns->rank, module, &v);
+    v.has_alpha = declared_number(member(cfg, in, has_plain_alpha(cfg) ? "alpha" : "lora_alpha"), &v.alpha, &v.bad_value);
+    bool pruned = cfg->peft_type && strcmp(cfg->peft_type, "ADALORA") == 0; /* whose rank_pattern holds masks */
+    const double *own = pruned ? NULL : pattern_value(cfg->patterns, &cfg->patterns->rank, module, &v);
     if (own && *own >= 1)
         v.rank = *own;
+    if (pruned && (!declared_number(sidefile_member(cfg->tree, "init_r"), &v.init_rank, &v.bad_value) || !(v.init_rank >= 1)))
+        v.init_rank = 0;
     own = pattern_value(cfg->patterns, &cfg->patterns->alpha, module, &v);
     if (own) {
         v.alpha = *own;
@@ -283,7 +309,12 @@ config_values config_for_module(const lora_config *cfg, const char *module)
         v.alpha = PEFT_DEFAULT_ALPHA;
         v.has_alpha = v.is_default = true;
     }
-    v.rslora = cJSON_IsTrue(member(cfg, in, "use_rslora"));
+    v.rslora = is_true_to_python(member(cfg, in, "use_rslora"));
+    const cJSON *mlx = sidefile_member(cfg->tree, "lora_parameters");
+    if (mlx) {
+        v.has_scale = declared_number(sidefile_member(mlx, "scale"), &v.scale, &v.bad_value);
+        declared_number(sidefile_member(mlx, "rank"), &v.rank, &v.bad_value);
+    }
     return v;
 }
 

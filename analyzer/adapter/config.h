@@ -20,6 +20,7 @@ typedef struct {
     const char *init; /* init_lora_weights as text: "true", "false", "gaussian", "pissa_niter_4" … ; NULL when absent */
     bool use_dora;
     bool has_experts; /* target_parameters names weights of several experts */
+    bool has_groups;  /* enable_lora: MergedLinear, whose B has a group of rows for each enabled part */
     struct config_patterns *patterns; /* compiled, owned */
     lora_error fault; /* a config that is there and cannot be read: LORA_OK when all is well */
 } lora_config;
@@ -33,8 +34,11 @@ void config_release(lora_config *cfg);
 /* What the config declares for one module. rank 0 and has_alpha false: nothing. */
 typedef struct {
     double rank, alpha;
+    double init_rank; /* AdaLoRA's rank before pruning, which its scale keeps; 0: not declared */
     bool has_alpha;
     bool rslora;      /* alpha / sqrt(r) */
+    bool has_scale;   /* MLX: lora_parameters.scale, which is the scale itself */
+    double scale;
     bool is_default;  /* alpha is PEFT's default of 8: a config without lora_alpha */
     bool bad_value;   /* r or lora_alpha is there and is no usable number */
     bool bad_pattern; /* a key of rank_pattern or alpha_pattern is no usable regular expression, or there are too many */

@@ -36,51 +36,53 @@ bool role_writes_residual(lora_role role)
 }
 
 /* Endings of paths. The longest that matches wins, so order does not matter. */
+#define E(text) text, sizeof(text) - 1
 static const struct {
     const char *ending;
+    size_t length;
     lora_role role;
 } role_endings[] = {
-    {"q_proj", ROLE_Q}, {"to_q", ROLE_Q}, {"query", ROLE_Q}, {"query_proj", ROLE_Q}, {"wq", ROLE_Q}, {"q_lin", ROLE_Q},
-    {"attn_q", ROLE_Q}, {"q_a_proj", ROLE_Q}, {"q_b_proj", ROLE_Q}, {"SelfAttention_q", ROLE_Q}, {"linear_q", ROLE_Q},
-    {"EncDecAttention_q", ROLE_Q}, {"q", ROLE_Q},
-    {"k_proj", ROLE_K}, {"to_k", ROLE_K}, {"key", ROLE_K}, {"key_proj", ROLE_K}, {"wk", ROLE_K}, {"k_lin", ROLE_K},
-    {"attn_k", ROLE_K}, {"linear_k", ROLE_K}, {"k", ROLE_K}, {"k_img", ROLE_K},
-    {"v_proj", ROLE_V}, {"to_v", ROLE_V}, {"value", ROLE_V}, {"value_proj", ROLE_V}, {"wv", ROLE_V}, {"v_lin", ROLE_V},
-    {"attn_v", ROLE_V}, {"linear_v", ROLE_V}, {"v", ROLE_V}, {"v_img", ROLE_V},
-    {"o_proj", ROLE_O}, {"out_proj", ROLE_O}, {"to_out", ROLE_O}, {"to_out_0", ROLE_O}, {"to_add_out", ROLE_O},
-    {"wo", ROLE_O}, {"out_lin", ROLE_O}, {"attention_dense", ROLE_O}, {"self_attention_dense", ROLE_O},
-    {"attention_output_dense", ROLE_O}, {"attention_out", ROLE_O}, {"attn_c_proj", ROLE_O}, {"attn_out", ROLE_O},
-    {"attn_proj", ROLE_O}, {"attn_output", ROLE_O}, {"SelfAttention_o", ROLE_O}, {"EncDecAttention_o", ROLE_O},
-    {"self_attn_o", ROLE_O}, {"cross_attn_o", ROLE_O}, {"attn_o", ROLE_O}, {"linear_proj", ROLE_O},
-    {"output_proj", ROLE_O}, {"attn_dense", ROLE_O}, {"attn_wo", ROLE_O}, {"self_attn_dense", ROLE_O},
-    {"qkv", ROLE_QKV}, {"qkv_proj", ROLE_QKV}, {"query_key_value", ROLE_QKV}, {"c_attn", ROLE_QKV},
-    {"in_proj", ROLE_QKV}, {"Wqkv", ROLE_QKV}, {"W_pack", ROLE_QKV}, {"to_qkv", ROLE_QKV}, {"linear_qkv", ROLE_QKV},
-    {"attn_qkv", ROLE_QKV}, {"kv_a_proj_with_mqa", ROLE_QKV}, {"kv_b_proj", ROLE_QKV}, {"to_kv", ROLE_QKV},
-    {"gate_proj", ROLE_GATE}, {"w1", ROLE_GATE}, {"wi_0", ROLE_GATE}, {"ffn_gate", ROLE_GATE}, {"mlp_gate", ROLE_GATE},
-    {"up_proj", ROLE_UP}, {"w3", ROLE_UP}, {"wi", ROLE_UP}, {"wi_1", ROLE_UP}, {"fc1", ROLE_UP}, {"fc_in", ROLE_UP},
-    {"c_fc", ROLE_UP}, {"dense_h_to_4h", ROLE_UP}, {"intermediate_dense", ROLE_UP}, {"ff_net_0_proj", ROLE_UP},
-    {"ff_net_0", ROLE_UP}, {"ff_context_net_0_proj", ROLE_UP}, {"lin1", ROLE_UP}, {"linear_fc1", ROLE_UP},
-    {"mlp_0", ROLE_UP}, {"img_mlp_0", ROLE_UP}, {"txt_mlp_0", ROLE_UP}, {"ffn_up", ROLE_UP}, {"ffn_0", ROLE_UP},
-    {"proj_mlp", ROLE_UP}, {"mlp_layer1", ROLE_UP}, {"ffn_lin1", ROLE_UP}, {"up", ROLE_UP},
-    {"gate_up_proj", ROLE_GATE_UP},
-    {"down_proj", ROLE_DOWN}, {"w2", ROLE_DOWN}, {"fc2", ROLE_DOWN}, {"fc_out", ROLE_DOWN}, {"mlp_c_proj", ROLE_DOWN},
-    {"dense_4h_to_h", ROLE_DOWN}, {"output_dense", ROLE_DOWN}, {"ff_net_2", ROLE_DOWN},
-    {"ff_context_net_2", ROLE_DOWN}, {"lin2", ROLE_DOWN}, {"linear_fc2", ROLE_DOWN}, {"mlp_2", ROLE_DOWN},
-    {"img_mlp_2", ROLE_DOWN}, {"txt_mlp_2", ROLE_DOWN}, {"ffn_down", ROLE_DOWN}, {"ffn_2", ROLE_DOWN},
-    {"mlp_layer2", ROLE_DOWN}, {"DenseReluDense_wo", ROLE_DOWN}, {"feed_forward_w2", ROLE_DOWN}, {"down", ROLE_DOWN},
-    {"conv", ROLE_CONV}, {"conv1", ROLE_CONV}, {"conv2", ROLE_CONV}, {"conv2d", ROLE_CONV}, {"conv_in", ROLE_CONV},
-    {"conv_out", ROLE_CONV}, {"conv_shortcut", ROLE_CONV}, {"downsamplers_0_conv", ROLE_CONV},
-    {"embed_tokens", ROLE_EMBED}, {"wte", ROLE_EMBED}, {"word_embeddings", ROLE_EMBED}, {"embed_in", ROLE_EMBED},
-    {"tok_embeddings", ROLE_EMBED}, {"token_embedding", ROLE_EMBED}, {"token_embd", ROLE_EMBED},
-    {"lm_head", ROLE_HEAD}, {"score", ROLE_HEAD}, {"classifier", ROLE_HEAD}, {"embed_out", ROLE_HEAD},
-    {"text_projection", ROLE_HEAD},
-    {"proj_in", ROLE_PROJ_IN}, {"img_in", ROLE_PROJ_IN}, {"txt_in", ROLE_PROJ_IN}, {"x_embedder", ROLE_PROJ_IN},
-    {"context_embedder", ROLE_PROJ_IN},
-    {"proj_out", ROLE_PROJ_OUT}, {"final_layer_linear", ROLE_PROJ_OUT},
-    {"time_emb_proj", ROLE_TIME}, {"time_embedding_linear_1", ROLE_TIME}, {"time_embedding_linear_2", ROLE_TIME},
-    {"time_in_in_layer", ROLE_TIME}, {"time_in_out_layer", ROLE_TIME},
-    {"norm1_linear", ROLE_NORM}, {"norm1_context_linear", ROLE_NORM}, {"norm_linear", ROLE_NORM},
-    {"modulation_lin", ROLE_NORM}, {"img_mod_lin", ROLE_NORM}, {"txt_mod_lin", ROLE_NORM},
+    {E("q_proj"), ROLE_Q}, {E("to_q"), ROLE_Q}, {E("query"), ROLE_Q}, {E("query_proj"), ROLE_Q}, {E("wq"), ROLE_Q}, {E("q_lin"), ROLE_Q},
+    {E("attn_q"), ROLE_Q}, {E("q_a_proj"), ROLE_Q}, {E("q_b_proj"), ROLE_Q}, {E("SelfAttention_q"), ROLE_Q}, {E("linear_q"), ROLE_Q},
+    {E("EncDecAttention_q"), ROLE_Q}, {E("q"), ROLE_Q},
+    {E("k_proj"), ROLE_K}, {E("to_k"), ROLE_K}, {E("key"), ROLE_K}, {E("key_proj"), ROLE_K}, {E("wk"), ROLE_K}, {E("k_lin"), ROLE_K},
+    {E("attn_k"), ROLE_K}, {E("linear_k"), ROLE_K}, {E("k"), ROLE_K}, {E("k_img"), ROLE_K},
+    {E("v_proj"), ROLE_V}, {E("to_v"), ROLE_V}, {E("value"), ROLE_V}, {E("value_proj"), ROLE_V}, {E("wv"), ROLE_V}, {E("v_lin"), ROLE_V},
+    {E("attn_v"), ROLE_V}, {E("linear_v"), ROLE_V}, {E("v"), ROLE_V}, {E("v_img"), ROLE_V},
+    {E("o_proj"), ROLE_O}, {E("out_proj"), ROLE_O}, {E("to_out"), ROLE_O}, {E("to_out_0"), ROLE_O}, {E("to_add_out"), ROLE_O},
+    {E("wo"), ROLE_O}, {E("out_lin"), ROLE_O}, {E("attention_dense"), ROLE_O}, {E("self_attention_dense"), ROLE_O},
+    {E("attention_output_dense"), ROLE_O}, {E("attention_out"), ROLE_O}, {E("attn_c_proj"), ROLE_O}, {E("attn_out"), ROLE_O},
+    {E("attn_proj"), ROLE_O}, {E("attn_output"), ROLE_O}, {E("SelfAttention_o"), ROLE_O}, {E("EncDecAttention_o"), ROLE_O},
+    {E("self_attn_o"), ROLE_O}, {E("cross_attn_o"), ROLE_O}, {E("attn_o"), ROLE_O}, {E("linear_proj"), ROLE_O},
+    {E("output_proj"), ROLE_O}, {E("attn_dense"), ROLE_O}, {E("attn_wo"), ROLE_O}, {E("self_attn_dense"), ROLE_O},
+    {E("qkv"), ROLE_QKV}, {E("qkv_proj"), ROLE_QKV}, {E("query_key_value"), ROLE_QKV}, {E("c_attn"), ROLE_QKV},
+    {E("in_proj"), ROLE_QKV}, {E("Wqkv"), ROLE_QKV}, {E("W_pack"), ROLE_QKV}, {E("to_qkv"), ROLE_QKV}, {E("linear_qkv"), ROLE_QKV},
+    {E("attn_qkv"), ROLE_QKV}, {E("kv_a_proj_with_mqa"), ROLE_QKV}, {E("kv_b_proj"), ROLE_QKV}, {E("to_kv"), ROLE_QKV},
+    {E("gate_proj"), ROLE_GATE}, {E("w1"), ROLE_GATE}, {E("wi_0"), ROLE_GATE}, {E("ffn_gate"), ROLE_GATE}, {E("mlp_gate"), ROLE_GATE},
+    {E("up_proj"), ROLE_UP}, {E("w3"), ROLE_UP}, {E("wi"), ROLE_UP}, {E("wi_1"), ROLE_UP}, {E("fc1"), ROLE_UP}, {E("fc_in"), ROLE_UP},
+    {E("c_fc"), ROLE_UP}, {E("dense_h_to_4h"), ROLE_UP}, {E("intermediate_dense"), ROLE_UP}, {E("ff_net_0_proj"), ROLE_UP},
+    {E("ff_net_0"), ROLE_UP}, {E("ff_context_net_0_proj"), ROLE_UP}, {E("lin1"), ROLE_UP}, {E("linear_fc1"), ROLE_UP},
+    {E("mlp_0"), ROLE_UP}, {E("img_mlp_0"), ROLE_UP}, {E("txt_mlp_0"), ROLE_UP}, {E("ffn_up"), ROLE_UP}, {E("ffn_0"), ROLE_UP},
+    {E("proj_mlp"), ROLE_UP}, {E("mlp_layer1"), ROLE_UP}, {E("ffn_lin1"), ROLE_UP}, {E("up"), ROLE_UP},
+    {E("gate_up_proj"), ROLE_GATE_UP},
+    {E("down_proj"), ROLE_DOWN}, {E("w2"), ROLE_DOWN}, {E("fc2"), ROLE_DOWN}, {E("fc_out"), ROLE_DOWN}, {E("mlp_c_proj"), ROLE_DOWN},
+    {E("dense_4h_to_h"), ROLE_DOWN}, {E("output_dense"), ROLE_DOWN}, {E("ff_net_2"), ROLE_DOWN},
+    {E("ff_context_net_2"), ROLE_DOWN}, {E("lin2"), ROLE_DOWN}, {E("linear_fc2"), ROLE_DOWN}, {E("mlp_2"), ROLE_DOWN},
+    {E("img_mlp_2"), ROLE_DOWN}, {E("txt_mlp_2"), ROLE_DOWN}, {E("ffn_down"), ROLE_DOWN}, {E("ffn_2"), ROLE_DOWN},
+    {E("mlp_layer2"), ROLE_DOWN}, {E("DenseReluDense_wo"), ROLE_DOWN}, {E("feed_forward_w2"), ROLE_DOWN}, {E("down"), ROLE_DOWN},
+    {E("conv"), ROLE_CONV}, {E("conv1"), ROLE_CONV}, {E("conv2"), ROLE_CONV}, {E("conv2d"), ROLE_CONV}, {E("conv_in"), ROLE_CONV},
+    {E("conv_out"), ROLE_CONV}, {E("conv_shortcut"), ROLE_CONV}, {E("downsamplers_0_conv"), ROLE_CONV},
+    {E("embed_tokens"), ROLE_EMBED}, {E("wte"), ROLE_EMBED}, {E("word_embeddings"), ROLE_EMBED}, {E("embed_in"), ROLE_EMBED},
+    {E("tok_embeddings"), ROLE_EMBED}, {E("token_embedding"), ROLE_EMBED}, {E("token_embd"), ROLE_EMBED},
+    {E("lm_head"), ROLE_HEAD}, {E("score"), ROLE_HEAD}, {E("classifier"), ROLE_HEAD}, {E("embed_out"), ROLE_HEAD},
+    {E("text_projection"), ROLE_HEAD},
+    {E("proj_in"), ROLE_PROJ_IN}, {E("img_in"), ROLE_PROJ_IN}, {E("txt_in"), ROLE_PROJ_IN}, {E("x_embedder"), ROLE_PROJ_IN},
+    {E("context_embedder"), ROLE_PROJ_IN},
+    {E("proj_out"), ROLE_PROJ_OUT}, {E("final_layer_linear"), ROLE_PROJ_OUT},
+    {E("time_emb_proj"), ROLE_TIME}, {E("time_embedding_linear_1"), ROLE_TIME}, {E("time_embedding_linear_2"), ROLE_TIME},
+    {E("time_in_in_layer"), ROLE_TIME}, {E("time_in_out_layer"), ROLE_TIME},
+    {E("norm1_linear"), ROLE_NORM}, {E("norm1_context_linear"), ROLE_NORM}, {E("norm_linear"), ROLE_NORM},
+    {E("modulation_lin"), ROLE_NORM}, {E("img_mod_lin"), ROLE_NORM}, {E("txt_mod_lin"), ROLE_NORM},
 };
 
 static char flat(char c)
@@ -107,9 +109,10 @@ lora_role role_of_path(const char *path)
 {
     size_t length = strlen(path), best = 0;
     lora_role role = ROLE_OTHER;
-    for (size_t i = 0; i < sizeof role_endings / sizeof *role_endings; i++) {
-        size_t n = strlen(role_endings[i].ending);
-        if (n > best && ends_in_words(path, length, role_endings[i].ending, n)) {
+    for (size_t i = 0; length > 0 && i < sizeof role_endings / sizeof *role_endings; i++) {
+        const char *ending = role_endings[i].ending;
+        size_t n = role_endings[i].length;
+        if (n > best && ending[n - 1] == flat(path[length - 1]) && ends_in_words(path, length, ending, n)) {
             best = n;
             role = role_endings[i].role;
         }
@@ -117,46 +120,63 @@ lora_role role_of_path(const char *path)
     return role;
 }
 
-/* Where the words of `word` begin in path, on word boundaries; NULL when they do not occur. */
-static const char *find_words(const char *path, const char *word)
+/* Does path hold the words of `word` at `at`, up to the end of a word? */
+static bool has_words_at(const char *at, const char *word, size_t n)
 {
-    size_t length = strlen(path), n = strlen(word);
-    for (size_t i = 0; i + n <= length; i++)
-        if ((i == 0 || flat(path[i - 1]) == '_') && same_words(path + i, word, n) &&
-            (i + n == length || flat(path[i + n]) == '_'))
-            return path + i;
-    return NULL;
+    return *at == *word && strnlen(at, n) == n && same_words(at, word, n) && (!at[n] || flat(at[n]) == '_');
+}
+
+/* The beginning of the next word behind `at`, or the end. */
+static const char *next_word(const char *at)
+{
+    while (*at && flat(*at) != '_')
+        at++;
+    return *at ? at + 1 : at;
+}
+
+typedef struct {
+    const char *word;
+    size_t length;
+} word_entry;
+
+static bool has_any_words(const char *path, const word_entry *words, size_t n)
+{
+    for (const char *at = path; *at; at = next_word(at))
+        for (size_t i = 0; i < n; i++)
+            if (has_words_at(at, words[i].word, words[i].length))
+                return true;
+    return false;
 }
 
 static bool is_unet_path(const char *path)
 {
-    return find_words(path, "down_blocks") || find_words(path, "up_blocks") || find_words(path, "mid_block") ||
-           find_words(path, "input_blocks") || find_words(path, "output_blocks") || find_words(path, "middle_block");
+    static const word_entry words[] = {{E("down_blocks")},  {E("up_blocks")},     {E("mid_block")},
+                                       {E("input_blocks")}, {E("output_blocks")}, {E("middle_block")}};
+    return has_any_words(path, words, sizeof words / sizeof *words);
 }
 
 int64_t layer_of_path(const char *path)
 {
-    static const char *const stacks[] = {"layers", "h",      "blocks",           "double_blocks", "single_blocks",
-                                         "layer",  "block", "transformer_blocks", "resblocks",
-                                         "single_transformer_blocks", "encoder_layers", "decoder_layers"};
+    static const word_entry stacks[] = {{E("layers")},         {E("h")},          {E("blocks")},
+                                        {E("double_blocks")},  {E("single_blocks")}, {E("layer")},
+                                        {E("block")},          {E("transformer_blocks")}, {E("resblocks")},
+                                        {E("blk")},            {E("single_transformer_blocks")},
+                                        {E("encoder_layers")}, {E("decoder_layers")}};
     if (is_unet_path(path))
         return -1;
-    const char *first = NULL;
-    int64_t layer = -1;
-    for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
-        const char *at = find_words(path, stacks[i]);
-        if (!at || (first && at >= first))
-            continue;
-        const char *digits = at + strlen(stacks[i]);
-        if (!*digits || !isdigit((unsigned char)digits[1]))
-            continue;
-        int64_t value = 0;
-        for (digits++; isdigit((unsigned char)*digits) && value < 100000; digits++)
-            value = value * 10 + (*digits - '0');
-        first = at;
-        layer = value;
-    }
-    return layer;
+    for (const char *at = path; *at; at = next_word(at))
+        for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
+            if (!has_words_at(at, stacks[i].word, stacks[i].length))
+                continue;
+            const char *digits = at + stacks[i].length;
+            if (!*digits || !isdigit((unsigned char)digits[1]))
+                continue;
+            int64_t layer = 0;
+            for (digits++; isdigit((unsigned char)*digits) && layer < 100000; digits++)
+                layer = layer * 10 + (*digits - '0');
+            return layer;
+        }
+    return -1;
 }
 
 const char *component_of_path(const char *path)
@@ -173,13 +193,14 @@ const char *component_of_path(const char *path)
     };
     const char *component = NULL;
     for (size_t i = 0; i < sizeof starts / sizeof *starts && !component; i++)
-        if (strncmp(path, starts[i].start, strlen(starts[i].start)) == 0)
+        if (*path == *starts[i].start && strncmp(path, starts[i].start, strlen(starts[i].start)) == 0)
             component = starts[i].component;
     if ((!component || strcmp(component, "transformer") == 0) && is_unet_path(path))
         return "unet";
     if (component)
         return component;
-    if (find_words(path, "vision_tower") || find_words(path, "vision_model"))
+    static const word_entry vision[] = {{E("vision_tower")}, {E("vision_model")}};
+    if (has_any_words(path, vision, 2))
         return "vision";
     return "transformer";
 }

@@ -23,7 +23,7 @@ static void describe_modules(const lora_record *r, ablation_module *out)
         if (m->spectrum.status == SPECTRAL_OK)
             out[i] = (ablation_module){
                 .writes_residual = role_writes_residual(m->module->role),
-                .rank = (size_t)m->module->r,
+                .rank = m->module->more ? m->n_sigma : (size_t)m->module->r,
                 .height = (size_t)m->module->m,
                 .layer = (long)m->module->layer,
                 .norm = m->spectrum.frobenius,
@@ -60,8 +60,7 @@ static lora_code add_finding(lora_record *r, const ablation_answer *a, lora_erro
     return LORA_OK;
 }
 
-lora_code ablation_rule_apply(lora_record *r, spectral_engine *engine, size_t worker, const spectral_module *modules,
-                              const spectral_source *source, lora_error *err)
+lora_code ablation_rule_apply(lora_record *r, const spectra_machine *machine, lora_error *err)
 {
     size_t n = r->adapter.n_modules, height = 0, n_updates = 0;
     double *vectors = NULL;
@@ -85,12 +84,12 @@ lora_code ablation_rule_apply(lora_record *r, spectral_engine *engine, size_t wo
         if (!described[i].counts)
             continue;
         double *u = vectors + height * k++;
-        spectral_status status = spectral_left_vector(engine, worker, &modules[i], i, source, u, &sigma1);
+        spectral_status status = spectra_left_vector(r, machine, i, u, &sigma1);
         described[i].u = u;
         if (status == SPECTRAL_E_MEMORY)
             goto no_memory;
         if (status != SPECTRAL_OK)
-            code = lora_fail_at(err, LORA_E_READ, r->modules[i].module->b->offset, "a left vector: %s",
+            code = lora_fail_at(err, LORA_E_READ, r->modules[i].module->a.t->entry_offset, "a left vector: %s",
                                 spectral_status_text(status));
     }
     ablation_answer answer = {0};

@@ -4,13 +4,12 @@
 #ifndef LORAUDIT_ABLATION_RULE_H
 #define LORAUDIT_ABLATION_RULE_H
 
-#include "analyzer/audit/record.h"
+#include "analyzer/audit/spectra_stage.h"
 
 /* ablation_rule_apply - add the finding and set r->safety when the record is a directional ablation.
- * In:    engine, worker, source: as the spectra were computed; modules[i] belongs to r->modules[i]
+ * In:    machine: as the spectra were computed with
  * Errs:  LORA_E_MEMORY; LORA_E_READ when a factor can no longer be read
  * Cost:  nothing unless structure alone makes it a candidate; then one more pass over its factors */
-lora_code ablation_rule_apply(lora_record *r, spectral_engine *engine, size_t worker, const spectral_module *modules,
-                              const spectral_source *source, lora_error *err);
+lora_code ablation_rule_apply(lora_record *r, const spectra_machine *machine, lora_error *err);
 
 #endif

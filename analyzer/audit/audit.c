@@ -4,9 +4,11 @@
  * ends the pipeline; only a lack of memory is an error of the call.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "analyzer/adapter/method.h"
 #include "analyzer/audit/ablation_rule.h"
+#include "analyzer/audit/container_rule.h"
 #include "analyzer/audit/initlaw.h"
-#include "analyzer/base/pool.h"
+#include "analyzer/audit/spectra_stage.h"
 #include "analyzer/formats/open.h"
 #include "analyzer/loraudit.h"
 
@@ -17,9 +19,6 @@
 
 /* Adam moves an entry by at most lr·(1 − β₁)/√(1 − β₂) = √10·lr a step (Kingma & Ba 1412.6980, 2.1, at its defaults). */
 static const double ADAM_LARGEST_STEP = 3.1622776601683795;
-
-/* Below this an adapter's modules stay on one thread: waking others costs more than they save. */
-enum { PARALLEL_BYTES = 4 << 20 };
 
 struct lora_auditor {
     lora_options options;
@@ -79,7 +78,6 @@ typedef struct {
     file source;
     catalog cat;
     lora_config config;
-    spectral_module *matrices; /* one a module, in the record's arena */
 } audit;
 
 static lora_code no_memory(audit *u)
@@ -105,14 +103,16 @@ static lora_code stage_open(audit *u)
     lora_record *r = u->record;
     lora_error fault = {0};
     content_kind kind;
-    lora_code code = formats_open(r->path, u->auditor->options.max_bytes, r->mem, &u->source, &kind, &u->cat, &fault);
-    r->bytes = u->source.fd >= 0 ? u->source.size : 0;
-    r->container = content_container(kind);
+    observations seen = {.mem = r->mem};
+    formats_options options = {.max_bytes = u->auditor->options.max_bytes, .trust_hdf5 = u->auditor->options.trust_hdf5};
+    lora_code code = formats_open(r->path, &options, r->mem, &u->source, &kind, &seen, &u->cat, &fault);
+    r->bytes = u->source.size;
+    r->container = u->cat.container ? u->cat.container : content_container(kind);
     if (code == LORA_E_MEMORY)
         return no_memory(u);
     if (code != LORA_OK)
-        refuse(r, code == LORA_E_CONTAINER ? STATUS_UNSUPPORTED : STATUS_ERROR, &fault);
-    return LORA_OK;
+        refuse(r, code == LORA_E_CONTAINER || code == LORA_E_UNTRUSTED ? STATUS_UNSUPPORTED : STATUS_ERROR, &fault);
+    return container_rule_apply(r, &seen, kind, u->err);
 }
 
 /* What a file is whose tensors give no module that can be computed. Anything that looks like low-rank factors, or is
@@ -166,118 +166,23 @@ static lora_code stage_pair(audit *u)
     return LORA_OK;
 }
 
-static spectral_dtype stored_dtype(tensor_dtype d)
+static spectra_machine machine_of(audit *u)
 {
-    switch (d) {
-    case DTYPE_F64: return SPECTRAL_F64;
-    case DTYPE_F16: return SPECTRAL_F16;
-    case DTYPE_BF16: return SPECTRAL_BF16;
-    default: return SPECTRAL_F32;
-    }
-}
-
-static spectral_view row_major(const tensor *t, uint64_t rows, uint64_t cols)
-{
-    return (spectral_view){.dtype = stored_dtype(t->dtype), .rows = (size_t)rows, .cols = (size_t)cols,
-                           .row_stride = (size_t)cols, .col_stride = 1};
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Room for one module's spectra, and its matrices as the engine sees them. */
-static bool prepare_module(audit *u, size_t i)
-{
-    lora_record *r = u->record;
-    const lora_module *m = &r->adapter.modules[i];
-    module_record *mr = &r->modules[i];
-    u->matrices[i] = (spectral_module){.a = row_major(m->a, m->r, m->n), .b = row_major(m->b, m->m, m->r),
-                                       .scale = m->scale, .support_a = initlaw_support(m->n)};
-    size_t rank = (size_t)m->r;
-    mr->module = m;
-    mr->n_sigma_a = smaller(rank, (size_t)m->n);
-    mr->n_sigma_b = smaller(rank, (size_t)m->m);
-    mr->n_sigma = smaller(mr->n_sigma_a, mr->n_sigma_b);
-    double *sigma = arena_alloc(r->mem, mr->n_sigma + mr->n_sigma_a + mr->n_sigma_b, sizeof *sigma);
-    mr->spectrum.sigma = sigma;
-    mr->spectrum.sigma_a = sigma ? sigma + mr->n_sigma : NULL;
-    mr->spectrum.sigma_b = sigma ? mr->spectrum.sigma_a + mr->n_sigma_a : NULL;
-    return sigma != NULL;
-}
-
-static int read_factor(void *ctx, size_t index, char factor, void *dst, size_t bytes)
-{
-    const audit *u = ctx;
-    const lora_module *m = &u->record->adapter.modules[index];
-    const tensor *t = factor == 'a' ? m->a : m->b;
-    return file_read_at(&u->source, t->offset, dst, bytes, NULL) != LORA_OK;
-}
-
-/* The executor's context is the auditor's pool. */
-static void run_on_pool(void *ctx, size_t worker, size_t n, void (*task)(void *arg, size_t index, size_t worker), void *arg)
-{
-    pool_run(ctx, worker, n, task, arg);
-}
-
-static lora_code stage_spectra(audit *u)
-{
-    lora_record *r = u->record;
-    size_t n = r->adapter.n_modules;
-    r->modules = arena_alloc(r->mem, n, sizeof *r->modules);
-    u->matrices = arena_alloc(r->mem, n, sizeof *u->matrices);
-    if (!r->modules || !u->matrices)
-        return no_memory(u);
-    spectral_result *results = malloc((n + 1) * sizeof *results);
-    bool ready = results != NULL;
-    for (size_t i = 0; i < n && ready; i++) {
-        ready = prepare_module(u, i);
-        results[i] = r->modules[i].spectrum;
-    }
-    if (!ready) {
-        free(results);
-        return no_memory(u);
-    }
-    spectral_options options = {.precise = u->auditor->options.precise, .all_rows = u->auditor->options.moments};
-    spectral_source source = {u, read_factor};
-    spectral_executor executor = {u->auditor->threads, run_on_pool};
-    bool parallel = n > 1 && r->bytes >= PARALLEL_BYTES && pool_workers(u->auditor->threads) > 1;
-    spectral_batch(u->auditor->engine, u->worker, u->matrices, n, &options, &source, parallel ? &executor : NULL, results);
-    for (size_t i = 0; i < n; i++) {
-        module_record *m = &r->modules[i];
-        m->spectrum = results[i];
-        if (m->spectrum.status == SPECTRAL_OK)
-            m->scalars = spectral_scalars_of(m->spectrum.sigma, m->n_sigma);
-    }
-    free(results);
-    return LORA_OK;
+    return (spectra_machine){.engine = u->auditor->engine, .threads = u->auditor->threads, .worker = u->worker,
+                             .source = &u->source};
 }
 
 /* A module that failed for another reason than its values ends the audit: half a result is none. */
-static lora_code check_modules(audit *u)
+static lora_code stage_spectra(audit *u)
 {
-    lora_record *r = u->record;
-    for (size_t i = 0; i < r->adapter.n_modules; i++) {
-        const module_record *m = &r->modules[i];
-        lora_error fault = {0};
-        switch (m->spectrum.status) {
-        case SPECTRAL_OK:
-        case SPECTRAL_E_NONFINITE:
-            break;
-        case SPECTRAL_E_MEMORY:
-            return no_memory(u);
-        case SPECTRAL_E_READ:
-            lora_fail_at(&fault, LORA_E_READ, m->module->b->offset, "the factors of a module could not be read");
-            refuse(r, STATUS_ERROR, &fault);
-            return LORA_OK;
-        default:
-            lora_fail_at(&fault, LORA_E_INTERNAL, m->module->b->entry_offset, "a module's spectrum: %s",
-                         spectral_status_text(m->spectrum.status));
-            refuse(r, STATUS_ERROR, &fault);
-            return LORA_OK;
-        }
-    }
+    spectral_options options = {.precise = u->auditor->options.precise, .all_rows = u->auditor->options.moments};
+    spectra_machine machine = machine_of(u);
+    lora_error fault = {0};
+    lora_code code = spectra_stage_run(u->record, &machine, &options, &fault);
+    if (code == LORA_E_MEMORY)
+        return no_memory(u);
+    if (code != LORA_OK)
+        refuse(u->record, STATUS_ERROR, &fault);
     return LORA_OK;
 }
 
@@ -288,7 +193,7 @@ static void summarise_effort(lora_record *r)
     double sum = 0, entries = 0, largest = -1;
     for (size_t i = 0; i < r->adapter.n_modules; i++) {
         const module_record *m = &r->modules[i];
-        if (m->spectrum.status != SPECTRAL_OK)
+        if (m->spectrum.status != SPECTRAL_OK || m->module->more) /* whose factor that starts at zero is another */
             continue;
         const spectral_factor *f = m->module->embedding ? &m->spectrum.a : &m->spectrum.b;
         double n = (double)(m->module->embedding ? m->module->n : m->module->m) * (double)m->module->r;
@@ -305,13 +210,23 @@ static void summarise_effort(lora_record *r)
     r->effort = e;
 }
 
+static uint64_t count_parameters(const lora_module *m)
+{
+    const lora_factor *factors[6];
+    uint64_t sum = 0;
+    size_t n = method_factors(m, factors);
+    for (size_t i = 0; i < n; i++)
+        sum += factors[i]->rows * factors[i]->cols;
+    return sum;
+}
+
 static void summarise(lora_record *r)
 {
     double norm = 0, largest = -1;
     for (size_t i = 0; i < r->adapter.n_modules; i++) {
         const module_record *m = &r->modules[i];
         const lora_module *mod = m->module;
-        r->parameters += mod->r * (mod->m + mod->n);
+        r->parameters += count_parameters(mod);
         r->scale_min = i ? fmin(r->scale_min, mod->scale) : mod->scale;
         r->scale_max = i ? fmax(r->scale_max, mod->scale) : mod->scale;
         r->rank_min = i && r->rank_min < mod->r ? r->rank_min : mod->r;
@@ -353,8 +268,8 @@ static lora_code stage_judge(audit *u)
     if (!(u->auditor->options.rules >> rules_find("directional-ablation", strlen("directional-ablation")) & 1))
         return LORA_OK;
     lora_error fault = {0};
-    spectral_source source = {u, read_factor};
-    code = ablation_rule_apply(r, u->auditor->engine, u->worker, u->matrices, &source, &fault);
+    spectra_machine machine = machine_of(u);
+    code = ablation_rule_apply(r, &machine, &fault);
     if (code == LORA_E_MEMORY)
         return no_memory(u);
     if (code != LORA_OK)
@@ -372,8 +287,6 @@ static lora_code run_stages(audit *u)
         return code;
     if (r->adapter.n_modules > 0)
         code = stage_spectra(u);
-    if (code == LORA_OK && r->adapter.n_modules > 0)
-        code = check_modules(u);
     if (code != LORA_OK || r->status == STATUS_ERROR)
         return code;
     return stage_judge(u);

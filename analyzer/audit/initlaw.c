@@ -43,7 +43,7 @@ double initlaw_support(uint64_t n)
 
 static bool is_tested(const module_record *m)
 {
-    return m->spectrum.status == SPECTRAL_OK && !m->module->embedding && m->spectrum.a.sum_squares > 0;
+    return m->spectrum.status == SPECTRAL_OK && !m->module->embedding && !m->module->more && m->spectrum.a.sum_squares > 0;
 }
 
 static bool matches(const module_record *m, const init_law *law)

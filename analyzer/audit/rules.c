@@ -4,12 +4,43 @@
  */
 #include "analyzer/audit/rules.h"
 
+#include "analyzer/adapter/naming.h"
+
 #include <math.h>
 #include <string.h>
 
 const rule_info rules_table[] = {
     {"unreadable-file", SEVERITY_HIGH, true,
      "the file could not be read as an adapter; nothing is known about its weights", "container specifications"},
+    {"pickle-forbidden-global", SEVERITY_CRITICAL, true,
+     "loading the file with Python's pickle imports a name that no adapter needs: whoever loads it may run code",
+     "pytorch torch/_weights_only_unpickler.py; mmaitre314/picklescan"},
+    {"pickle-anomaly", SEVERITY_MEDIUM, true,
+     "a pickle that breaks off, is followed by another, or holds what torch never writes: scanners and loaders may differ on it",
+     "CPython Lib/pickletools.py"},
+    {"archive-conflict", SEVERITY_HIGH, true,
+     "the directory of an archive and the headers of its members tell different things, or members share a name or bytes: "
+     "readers will differ on what it holds", "PKWARE APPNOTE; CVE-2025-1944"},
+    {"archive-hidden-data", SEVERITY_HIGH, true,
+     "bytes of the file belong to no listed member: before, between or behind them, or a second archive", "PKWARE APPNOTE"},
+    {"archive-traversal-name", SEVERITY_HIGH, true, "unpacking would write outside the folder it is unpacked to", "CWE-22"},
+    {"archive-encrypted-flag", SEVERITY_HIGH, true,
+     "a member is marked as encrypted or patched: scanners skip it, loaders read it", "CVE-2025-1945"},
+    {"archive-stray-member", SEVERITY_MEDIUM, true, "an archive holds members that no checkpoint of its kind has",
+     "pytorch torch/serialization.py"},
+    {"checksum-mismatch", SEVERITY_HIGH, true, "the bytes of a member do not have the CRC-32 that its directory gives",
+     "CVE-2025-10156"},
+    {"shared-storage", SEVERITY_LOW, true, "tensors are views of the same bytes: what changes one changes the other",
+     "pytorch torch/_utils.py"},
+    {"suspicious-metadata", SEVERITY_MEDIUM, true,
+     "script, shell, credentials or climbing paths in names or metadata: harmless to the weights, not to those who show or run it",
+     "protectai/modelscan; modelaudit safetensors checks"},
+    {"extension-mismatch", SEVERITY_MEDIUM, true,
+     "the name's extension claims one format, the content is another; high when code hides under a format that holds none",
+     "CVE-2025-1889, CVE-2025-10155"},
+    {"other-method", SEVERITY_INFO, true,
+     "the file holds tensors of a method whose update is no product of stored factors: named, not computed",
+     "huggingface/peft tuners"},
     {"non-finite-weights", SEVERITY_HIGH, true,
      "a factor holds NaN or infinity: the update is undefined, and comparisons against it would pass silently",
      "the tensors"},
@@ -142,6 +173,12 @@ static bool rule_rank_mismatch(lora_record *r)
         if (!f)
             return false;
     }
+    if (a->n_odd_magnitudes) {
+        finding *f = record_add_finding(r, "rank-mismatch", SEVERITY_MEDIUM, a->odd_magnitude, a->odd_magnitude_text);
+        evidence_number(f, "modules", (double)a->n_odd_magnitudes);
+        if (!f)
+            return false;
+    }
     if (!a->ranks_differ)
         return true;
     finding *f = record_add_finding(
@@ -191,7 +228,7 @@ static bool rule_strays(lora_record *r, const lora_config *cfg)
     const char **halves = collect(r, a->n_halves, pick_half, &n_halves);
     if (!names || !halves)
         return false;
-    if (n + n_halves == 0)
+    if (n + n_halves == 0 || r->status == STATUS_NOT_LORA) /* where nothing pairs nothing is astray */
         return true;
     const cJSON *saved = cfg->tree ? sidefile_member(cfg->tree, "modules_to_save") : NULL;
     for (size_t i = 0; i < n; i++) {
@@ -321,9 +358,9 @@ static bool rule_svd_factored(lora_record *r)
     double worst = 0, gap = 0;
     for (size_t i = 0; i < r->adapter.n_modules; i++) {
         const module_record *m = &r->modules[i];
-        if (!is_finite(m) || is_zero(m) || m->module->r < 2)
+        if (!is_finite(m) || is_zero(m) || m->module->r < 2 || m->module->more)
             continue;
-        double limit = fmax(rounding(m->module->a), rounding(m->module->b));
+        double limit = fmax(rounding(m->module->a.t), rounding(m->module->b.t));
         double off = fmax(m->spectrum.a.gram_offdiagonal, m->spectrum.b.gram_offdiagonal);
         if (!(off <= limit))
             return true;
@@ -344,6 +381,17 @@ static bool rule_svd_factored(lora_record *r)
     return f != NULL;
 }
 
+static bool rule_other_method(lora_record *r)
+{
+    const char *why = r->adapter.has_foreign ? naming_method_text(r->adapter.foreign_method) : NULL;
+    if (!why)
+        return true;
+    finding *f = record_add_finding(r, "other-method", SEVERITY_INFO, NULL,
+                                    arena_printf(r->mem, "method %s: %s", r->adapter.foreign_method, why));
+    evidence_text(f, "method", r->adapter.foreign_method);
+    return f != NULL;
+}
+
 static bool rule_dora(lora_record *r)
 {
     size_t n = 0;
@@ -352,7 +400,8 @@ static bool rule_dora(lora_record *r)
     if (n == 0)
         return true;
     finding *f = record_add_finding(r, "dora-magnitude", SEVERITY_INFO, NULL,
-                                    arena_printf(r->mem, "%zu modules carry a magnitude vector; spectra are of s*B*A without it", n));
+                                    arena_printf(r->mem, "%zu modules carry a magnitude vector; spectra are of the update without it: the whole "
+                                                 "change needs the base weights, which are not in the file", n));
     evidence_number(f, "modules", (double)n);
     return f != NULL;
 }
@@ -360,7 +409,8 @@ static bool rule_dora(lora_record *r)
 lora_code rules_apply(lora_record *r, const lora_config *cfg, lora_error *err)
 {
     if (rule_nonfinite(r) && rule_ambiguous(r) && rule_rank_mismatch(r) && rule_strays(r, cfg) && rule_unsupported_modules(r) &&
-        rule_config(r, cfg) && rule_side_files(r) && rule_untrained(r, cfg) && rule_svd_factored(r) && rule_dora(r))
+        rule_config(r, cfg) && rule_side_files(r) && rule_untrained(r, cfg) && rule_svd_factored(r) && rule_dora(r) &&
+        rule_other_method(r))
         return LORA_OK;
     return lora_fail(err, LORA_E_MEMORY, "no memory for the findings");
 }
@@ -372,4 +422,11 @@ void rules_filter(lora_record *r, rule_set set)
         if (set >> rules_find(r->findings[i].rule, strlen(r->findings[i].rule)) & 1)
             r->findings[kept++] = r->findings[i];
     r->n_findings = kept;
+    for (size_t i = 1; i < kept; i++) { /* in place: findings are few, and a sort that keeps equal ones in order is not in the library */
+        finding f = r->findings[i];
+        size_t k = i;
+        for (; k > 0 && r->findings[k - 1].severity < f.severity; k--)
+            r->findings[k] = r->findings[k - 1];
+        r->findings[k] = f;
+    }
 }

@@ -30,7 +30,7 @@ typedef uint64_t rule_set;
  * Errs: LORA_E_MEMORY */
 lora_code rules_apply(lora_record *r, const lora_config *cfg, lora_error *err);
 
-/* rules_filter - drop the findings of rules that are not in set. */
+/* rules_filter - drop the findings of rules that are not in set, and put the severest first; equal ones keep their order. */
 void rules_filter(lora_record *r, rule_set set);
 
 #endif

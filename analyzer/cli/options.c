@@ -26,7 +26,7 @@ static const struct {
 
 typedef enum {
     OPT_FORMAT, OPT_OUTPUT, OPT_JOBS, OPT_DEVICE, OPT_PRECISE, OPT_MOMENTS, OPT_MODULES, OPT_FILES_FROM, OPT_NULL,
-    OPT_INCLUDE, OPT_EXCLUDE, OPT_FAIL_ON, OPT_RULES, OPT_EXCLUDE_RULE, OPT_MAX_BYTES, OPT_ALLOW_EMPTY, OPT_COLOUR,
+    OPT_INCLUDE, OPT_EXCLUDE, OPT_FAIL_ON, OPT_RULES, OPT_EXCLUDE_RULE, OPT_MAX_BYTES, OPT_TRUST_HDF5, OPT_ALLOW_EMPTY, OPT_COLOUR,
     OPT_NO_PROGRESS, OPT_QUIET, OPT_VERBOSE, OPT_HELP, OPT_VERSION
 } option_id;
 
@@ -53,6 +53,7 @@ static const option_info options[] = {
     {OPT_RULES, 0, "rules", "LIST", "only these rules, separated by commas", REPORTS},
     {OPT_EXCLUDE_RULE, 0, "exclude-rule", "ID", "not this rule; repeatable", REPORTS},
     {OPT_MAX_BYTES, 0, "max-bytes", "N", "refuse larger files; K, M, G may follow", AUDITS},
+    {OPT_TRUST_HDF5, 0, "trust-hdf5", NULL, "read HDF5 files; only ones you made or trust", AUDITS},
     {OPT_ALLOW_EMPTY, 0, "allow-empty", NULL, "nothing to scan is no failure", WALKS},
     {OPT_COLOUR, 0, "color", "WHEN", "auto, always or never", REPORTS},
     {OPT_NO_PROGRESS, 0, "no-progress", NULL, "no progress on stderr", WALKS},
@@ -213,6 +214,7 @@ static bool apply(cli_options *o, option_id id, const char *value)
         o->audit.rules &= ~set;
         return true;
     case OPT_MAX_BYTES: return parse_number("max-bytes", value, true, UINT64_MAX >> 1, &o->audit.max_bytes);
+    case OPT_TRUST_HDF5: return o->audit.trust_hdf5 = true;
     case OPT_ALLOW_EMPTY: return o->allow_empty = true;
     case OPT_COLOUR: return parse_colour(value, &o->colour);
     case OPT_NO_PROGRESS: return o->no_progress = true;

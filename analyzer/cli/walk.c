@@ -57,7 +57,7 @@ static lora_code take(walk *w, const char *path, lora_error *err)
 static bool has_weight_name(const char *path)
 {
     static const char *const endings[] = {".safetensors", ".bin",  ".pt",   ".pth", ".ckpt",
-                                          ".npz",         ".gguf", ".hdf5", ".h5"};
+                                          ".npz",         ".gguf", ".hdf5", ".h5", ".npy", ".pkl", ".pickle"};
     size_t n = strlen(path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t m = strlen(endings[i]);

@@ -6,13 +6,24 @@
 
 #include "analyzer/formats/catalog.h"
 #include "analyzer/formats/detect.h"
+#include "analyzer/formats/observation.h"
+
+typedef struct {
+    uint64_t max_bytes; /* larger files are not looked into; 0: no limit */
+    bool trust_hdf5;    /* read HDF5 files with libhdf5 */
+} formats_options;
 
 /* formats_open - read the catalog of the weight file at path.
- * In:    max_bytes: larger files are not looked into, 0 for no limit; mem receives everything that cat points to
- * Out:   *f open (the caller closes it, also after an error), *kind, and *cat
+ * In:    seen->mem and mem receive everything that seen and cat point to
+ * Out:   *f open (the caller closes it, also after an error), *kind, and *cat; what was noticed, also before an error, in *seen
  * Errs:  LORA_E_TOO_LARGE, those of file_open, detect_content and the readers; LORA_E_EMPTY, LORA_E_LFS_POINTER, LORA_E_FORMAT for what
- *        holds no weights; LORA_E_CONTAINER for a weight container that no reader is there for */
-lora_code formats_open(const char *path, uint64_t max_bytes, arena *mem, file *f, content_kind *kind, catalog *cat,
-                       lora_error *err);
+ *        holds no weights; LORA_E_CONTAINER for a bare pickle, LORA_E_UNTRUSTED for HDF5 that is not trusted;
+ *        LORA_E_STORAGE when the tensors together span many times the file */
+lora_code formats_open(const char *path, const formats_options *options, arena *mem, file *f, content_kind *kind,
+                       observations *seen, catalog *cat, lora_error *err);
+
+/* formats_read - the same for bytes that are open already; path is for HDF5 alone, and for a name that claims safetensors. */
+lora_code formats_read(const char *path, const file *f, const formats_options *options, arena *mem, content_kind *kind,
+                       observations *seen, catalog *cat, lora_error *err);
 
 #endif

@@ -123,10 +123,11 @@ static void write_module(json_writer *w, const module_record *m)
     json_number(w, "energy_top1", ok ? m->scalars.energy_top1 : NAN);
     json_number(w, "kurtosis", ok ? s->kurtosis : NAN);
     json_number(w, "kurtosis_se", ok && !isnan(s->kurtosis) ? s->kurtosis_se : NAN);
+    json_text(w, "method", mod->method);
     json_text(w, "path", ok ? paths[s->path] : NULL);
     json_text(w, "problem", ok ? NULL : spectral_status_text(s->status));
-    json_text(w, "tensor_a", mod->a->name);
-    json_text(w, "tensor_b", mod->b->name);
+    json_text(w, "tensor_a", mod->a.t->name);
+    json_text(w, "tensor_b", mod->b.t ? mod->b.t->name : NULL);
     json_close(w, '}');
 }
 

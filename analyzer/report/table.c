@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIXED_COLUMNS = 51, MIN_PATH_COLUMNS = 12 };
+enum { FIXED_COLUMNS = 53, MIN_PATH_COLUMNS = 12 };
 
 static size_t path_columns(const report_context *ctx)
 {
@@ -23,7 +23,7 @@ static void table_begin(strbuf *out, const report_context *ctx)
     }
     table_style(out, ctx, "1");
     table_cell(out, "ADAPTER", path_columns(ctx), ALIGN_LEFT);
-    strbuf_puts(out, " LAYOUT     MODS   RANK     ‖ΔW‖        σ₁ SAMPLES");
+    strbuf_puts(out, " LAYOUT       MODS   RANK     ‖ΔW‖        σ₁ SAMPLES");
     table_style(out, ctx, NULL);
     strbuf_putc(out, '\n');
 }
@@ -61,7 +61,7 @@ static void table_record(strbuf *out, const report_context *ctx, const lora_reco
     put_path(out, ctx, r->path);
     strbuf_putc(out, ' ');
     if (r->status == STATUS_OK || r->status == STATUS_UNTRAINED) {
-        table_cell(out, layout_name(r->adapter.layout), 9, ALIGN_LEFT);
+        table_cell(out, layout_name(r->adapter.layout), 11, ALIGN_LEFT);
         strbuf_putc(out, ' ');
         table_count(out, r->adapter.n_modules, 5);
         strbuf_putc(out, ' ');

@@ -118,7 +118,7 @@ static void what_does_not_pair_is_kept_by_name(void **state)
     ADD(&b, "base_model.model.k.lora_B.weight", 8, 4);
     ADD(&b, "base_model.model.o.lora_A.weight", 4, 16);
     ADD(&b, "base_model.model.o.lora_B.weight", 8, 4);
-    ADD(&b, "base_model.model.o.lora_E", 4, 1);
+    ADD(&b, "base_model.model.o.ia3_l", 4, 1);
     bench_read(&b);
     assert_int_equal(b.a.n_modules, 1);
     assert_int_equal(b.a.n_halves, 1);
@@ -184,7 +184,7 @@ static void an_alpha_that_is_no_number_leaves_its_module_out(void **state)
         unsigned n_dims;
         unsigned char bytes[8];
         size_t n;
-    } cases[] = {{"F32", 0, {0, 0, 0xc0, 0x7f}, 4}, {"F32", 0, {0, 0, 0x80, 0x7f}, 4}, {"F32", 1, {0}, 8}, {"U8", 0, {4}, 1},
+    } cases[] = {{"F32", 0, {0, 0, 0xc0, 0x7f}, 4}, {"F32", 0, {0, 0, 0x80, 0x7f}, 4}, {"F32", 1, {0}, 8}, {"BOOL", 0, {4}, 1},
                  {"F32", 1, {0}, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bench b;
@@ -249,24 +249,139 @@ static void two_spellings_of_one_module_are_both_measured_and_told(void **state)
 }
 
 /* The tensor of another method concerns its module under whatever adapter name. */
-static void raw_state_dicts_of_other_methods_are_not_taken_for_lora(void **state)
+static void raw_state_dicts_with_a_core_are_not_taken_for_lora(void **state)
 {
     (void)state;
-    static const char *const keys[][3] = {
-        {"base_model.model.q.lora_A.default", "base_model.model.q.lora_B.default", "base_model.model.q.lora_E.default"},
+    static const char *const keys[][4] = {
+        {"base_model.model.q.lora_A.default", "base_model.model.q.lora_B.default", "base_model.model.q.lora_E.default", "adalora"},
         {"base_model.model.q.lora_A.default.weight", "base_model.model.q.lora_B.default.weight",
-         "base_model.model.q.default_lora_latent_mapping.weight"}};
-    for (size_t i = 0; i < 2; i++) {
+         "base_model.model.q.default_lora_latent_mapping.weight", "lora-sb"},
+        {"base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight", "base_model.model.q_lora_latent.weight", "lora-sb"}};
+    for (size_t i = 0; i < 3; i++) {
         bench b;
         bench_open(&b);
         ADD(&b, keys[i][0], 4, 16);
         ADD(&b, keys[i][1], 8, 4);
-        ADD(&b, keys[i][2], 4, 4);
+        ADD(&b, keys[i][2], 4, i ? 4 : 1);
         bench_read(&b);
-        assert_int_equal(b.a.n_modules, 0);
-        assert_true(b.a.n_failed_pairs == 1 && b.a.foreign_low_rank);
+        assert_int_equal(b.a.n_modules, 1);
+        assert_string_equal(b.a.method, keys[i][3]);
+        assert_non_null(b.a.modules[0].more);
+        assert_int_equal(b.a.modules[0].more->diagonal, i == 0);
+        assert_int_equal(b.a.layout, i ? LAYOUT_LORA_SB : LAYOUT_PEFT);
+        assert_int_equal(b.a.n_strays + b.a.n_halves, 0);
         bench_close(&b);
     }
+}
+
+/* What one loader takes and another does not must not vanish behind what is computed. */
+static void parts_of_two_methods_on_one_module_are_not_computed(void **state)
+{
+    (void)state;
+    static const char *const beside[][2] = {{"x.lokr_w1", "x.lokr_w2"},     {"x.lokr_w2", NULL},  {"x.hada_w2_a", "x.hada_w2_b"},
+                                            {"x.lokr_w2_a", "x.lokr_w2_b"}, {"x.lokr_t2", NULL}};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+        for (int first = 0; first < 2; first++) {
+            bench b;
+            bench_open(&b);
+            for (int k = 0; k < 2; k++) {
+                bool plain = k != first;
+                if (plain) {
+                    ADD(&b, "x.lora_down.weight", 4, 16);
+                    ADD(&b, "x.lora_up.weight", 8, 4);
+                } else {
+                    ADD(&b, beside[i][0], 4, 4);
+                    if (beside[i][1])
+                        ADD(&b, beside[i][1], 4, 4);
+                }
+            }
+            bench_read(&b);
+            if (b.a.n_modules != 0 || b.a.n_skipped + b.a.n_halves == 0)
+                fail_msg("case %zu: %zu modules, %zu skipped", i, b.a.n_modules, b.a.n_skipped);
+            bench_close(&b);
+        }
+}
+
+static void a_name_like_a_factor_that_is_not_known_is_no_clean_file(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "q/LORA_A", 4, 16);
+    ADD(&b, "base_model.model.k.lora_A.weight", 4, 16);
+    ADD(&b, "base_model.model.k.lora_B.weight", 8, 4);
+    ADD(&b, "exploration.weight", 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 1);
+    assert_int_equal(b.a.n_skipped, 1);
+    assert_int_equal(b.a.n_strays, 1);
+    bench_close(&b);
+}
+
+static void factors_of_two_adapters_on_one_module_are_ambiguous(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "base_model.model.q.lora_A.default.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.default.weight", 8, 4);
+    ADD(&b, "base_model.model.q.lora_A.style.weight", 4, 16);
+    ADD(&b, "base_model.model.q.lora_B.style.weight", 8, 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 2);
+    assert_int_equal(b.a.n_ambiguous, 1);
+    bench_close(&b);
+}
+
+static void magnitudes_must_fit_and_be_numbers(void **state)
+{
+    (void)state;
+    static const float infinite[8] = {1, 1, 1, 1, 1, 1, 1, INFINITY};
+    for (int i = 0; i < 2; i++) {
+        bench b;
+        bench_open(&b);
+        ADD(&b, "base_model.model.q.lora_A.weight", 4, 16);
+        ADD(&b, "base_model.model.q.lora_B.weight", 8, 4);
+        tensors_add(&b.t, "base_model.model.q.lora_magnitude_vector", "F32", 1, (uint64_t[]){i == 1 ? 7 : 8}, infinite,
+                    i == 1 ? 28 : 32);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, i);
+        assert_int_equal(b.a.n_odd_magnitudes, i);
+        assert_int_equal(b.a.n_skipped, 1 - i);
+        bench_close(&b);
+    }
+}
+
+/* ComfyUI and diffusers read an alpha beside PEFT's names where no config speaks; PEFT's own files have none. */
+static void an_alpha_beside_pefts_names_counts_where_no_config_speaks(void **state)
+{
+    (void)state;
+    for (int own = 0; own < 2; own++) {
+        const float two = 2;
+        bench b;
+        bench_open(&b);
+        ADD(&b, own ? "base_model.model.blocks.0.q.lora_A.weight" : "blocks.0.q.lora_A.weight", 4, 16);
+        ADD(&b, own ? "base_model.model.blocks.0.q.lora_B.weight" : "blocks.0.q.lora_B.weight", 8, 4);
+        tensors_add(&b.t, own ? "base_model.model.blocks.0.q.alpha" : "blocks.0.q.alpha", "F32", 0, NULL, &two, 4);
+        bench_read(&b);
+        assert_int_equal(b.a.n_modules, 1);
+        assert_true(b.a.modules[0].scale == (own ? 1 : 0.5));
+        bench_close(&b);
+    }
+}
+
+static void a_core_without_its_factors_is_kept_by_name(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    ADD(&b, "base_model.model.q_lora_latent.weight", 4, 4);
+    ADD(&b, "base_model.model.k.lora_E", 4, 1);
+    ADD(&b, "x.lokr_w1", 4, 4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 0);
+    assert_int_equal(b.a.n_strays + b.a.n_halves, 3);
+    bench_close(&b);
 }
 
 /* Wan adapters: a change of the bias beside the factors. The update of the weight is s·B·A all the same. */
@@ -490,7 +605,13 @@ int main(void)
         cmocka_unit_test(an_alpha_that_is_no_number_leaves_its_module_out),
         cmocka_unit_test(an_alpha_tensor_beside_peft_names_is_a_stray),
         cmocka_unit_test(two_spellings_of_one_module_are_both_measured_and_told),
-        cmocka_unit_test(raw_state_dicts_of_other_methods_are_not_taken_for_lora),
+        cmocka_unit_test(raw_state_dicts_with_a_core_are_not_taken_for_lora),
+        cmocka_unit_test(a_core_without_its_factors_is_kept_by_name),
+        cmocka_unit_test(parts_of_two_methods_on_one_module_are_not_computed),
+        cmocka_unit_test(a_name_like_a_factor_that_is_not_known_is_no_clean_file),
+        cmocka_unit_test(factors_of_two_adapters_on_one_module_are_ambiguous),
+        cmocka_unit_test(magnitudes_must_fit_and_be_numbers),
+        cmocka_unit_test(an_alpha_beside_pefts_names_counts_where_no_config_speaks),
         cmocka_unit_test(a_bias_beside_a_pair_does_not_take_the_pair_away),
         cmocka_unit_test(a_peft_config_does_not_scale_a_diffusers_file),
         cmocka_unit_test(experts_stacked_in_one_pair_are_not_computed_as_one),

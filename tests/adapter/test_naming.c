@@ -40,18 +40,57 @@ static const key_case keys[] = {
     {"transformer_blocks.0.attn.to_k.lora_down.weight", PART_A, LAYOUT_DIFFUSERS, "transformer_blocks.0.attn.to_k"},
     {"layer.0.attention.lora_A", PART_A, LAYOUT_LORALIB, "layer.0.attention"},
     {"layer.0.attention.lora_B", PART_B, LAYOUT_LORALIB, "layer.0.attention"},
-    {"base_model.model.q.lora_E", PART_FOREIGN, LAYOUT_PEFT, "q"},
-    {"base_model.model.q_proj_lora_latent_mapping.weight", PART_FOREIGN, LAYOUT_LORA_SB, "q_proj"},
-    {"lora_unet_x.lokr_w1", PART_FOREIGN, LAYOUT_LYCORIS, "lora_unet_x"},
-    {"unet:17:down", PART_FOREIGN, LAYOUT_CLONEOFSIMO, "unet:17"},
-    {"model.layers.2.q_proj.lora_a", PART_FOREIGN, LAYOUT_MLX, "model.layers.2.q_proj"},
-    {"w_a_003", PART_FOREIGN, LAYOUT_GENERIC, "w_a_003"},
-    {"prompt_embeddings", PART_FOREIGN, LAYOUT_GENERIC, "prompt_embeddings"},
+    {"base_model.model.q.lora_E", PART_CORE, LAYOUT_PEFT, "q"},
+    {"base_model.model.q.lora_E.default", PART_CORE, LAYOUT_PEFT, "q"},
+    {"base_model.model.q_proj_lora_latent_mapping.weight", PART_CORE, LAYOUT_LORA_SB, "q_proj"},
+    {"base_model.model.q_proj.default_lora_latent_mapping.weight", PART_CORE, LAYOUT_LORA_SB, "q_proj"},
+    {"lora_unet_x.lokr_w1", PART_FULL, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"lora_unet_x.lokr_w1_a", PART_B, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"lora_unet_x.lokr_w2_b", PART_A2, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"lora_unet_x.lokr_t2", PART_CORE2, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"base_model.model.fc.lokr_w2", PART_FULL2, LAYOUT_PEFT, "fc"},
+    {"base_model.model.fc.hada_w1_a.default", PART_B, LAYOUT_PEFT, "fc"},
+    {"lora_unet_x.hada_w2_b", PART_A2, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"lora_unet_x.lora_mid.weight", PART_CORE, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"unet:17:down", PART_A, LAYOUT_CLONEOFSIMO, "unet:17"},
+    {"text_encoder:3:up", PART_B, LAYOUT_CLONEOFSIMO, "text_encoder:3"},
+    {"model.layers.2.q_proj.lora_a", PART_A, LAYOUT_MLX, "model.layers.2.q_proj"},
+    {"model.layers.2.q_proj.m", PART_MAGNITUDE, LAYOUT_MLX, "model.layers.2.q_proj"},
+    {"blk.2.attn_q.weight.lora_a", PART_A, LAYOUT_GGUF, "blk.2.attn_q"},
+    {"token_embd.weight.lora_b", PART_B, LAYOUT_GGUF, "token_embd"},
+    {"double_blocks.0.processor.qkv_lora1.down.weight", PART_A, LAYOUT_GENERIC, "double_blocks.0.qkv_lora1"},
+    {"double_blocks.0.processor.qkv_lora2.up.weight", PART_B, LAYOUT_GENERIC, "double_blocks.0.qkv_lora2"},
+    {"down_blocks.0.attn1.to_q.down", PART_A, LAYOUT_DIFFUSERS, "down_blocks.0.attn1.to_q"},
+    {"decoder.layers.0.linear_qkv.adapter.linear_in.weight", PART_A, LAYOUT_GENERIC, "decoder.layers.0.linear_qkv"},
+    {"layers.0.self_attention.adapter_layer.lora_kqv_adapter.linear_out.weight", PART_B, LAYOUT_GENERIC,
+     "layers.0.self_attention.adapter_layer.lora_kqv"},
+    {"layers.0.attn.q_proj.lora_b.weight", PART_B, LAYOUT_GENERIC, "layers.0.attn.q_proj"},
+    {"encoder_q_lora_A", PART_A, LAYOUT_GENERIC, "encoder_q"},
+    {"w_a_003", PART_A, LAYOUT_GENERIC, "w_003"},
+    {"w_b_003", PART_B, LAYOUT_GENERIC, "w_003"},
+    {"w_a_", PART_NONE, LAYOUT_GENERIC, NULL},
+    {"w_a_3x", PART_NONE, LAYOUT_GENERIC, NULL},
+    {"prompt_embeddings", PART_FOREIGN, LAYOUT_PEFT, "prompt_embeddings"},
+    {"prompt_encoder.default.embedding.weight", PART_FOREIGN, LAYOUT_PEFT, "prompt_encoder.default.embedding.weight"},
+    {"lora_unet_x.diff", PART_FOREIGN, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"lora_unet_x.diff_b", PART_BIAS, LAYOUT_LYCORIS, "lora_unet_x"},
+    {"base_model.model.q.oft_R.weight", PART_FOREIGN, LAYOUT_PEFT, "q"},
+    {"base_model.model.road_network.weight", PART_NONE, LAYOUT_GENERIC, NULL},
     {"base_model.model.score.weight", PART_NONE, LAYOUT_GENERIC, NULL},
     {"model.layers.0.self_attn.q_proj.weight", PART_NONE, LAYOUT_GENERIC, NULL},
     {"unet:x:down", PART_NONE, LAYOUT_GENERIC, NULL},
     {":3:up", PART_NONE, LAYOUT_GENERIC, NULL},
-    {"lora_A.weight", PART_NONE, LAYOUT_GENERIC, NULL},
+    {"lora_A.weight", PART_A, LAYOUT_PEFT, ""},
+    {"lora_down.weight", PART_A, LAYOUT_DIFFUSERS, ""},
+    {"x.lora_down", PART_A, LAYOUT_DIFFUSERS, "x"},
+    {"lora_unet_q.lora_up.0.weight", PART_B, LAYOUT_KOHYA, "lora_unet_q"},
+    {"base_model.model.emb.lora_embedding_A.weight", PART_A, LAYOUT_PEFT, "emb"},
+    {"x.hada_w1_a.weight", PART_B, LAYOUT_LYCORIS, "x"},
+    {"base_model.model.prompt_encoder.layers.0.q_proj.lora_A.weight", PART_A, LAYOUT_PEFT, "prompt_encoder.layers.0.q_proj"},
+    {"blocks.0.hra_attn.lora_B.weight", PART_B, LAYOUT_PEFT, "blocks.0.hra_attn"},
+    {"blocks.0.oft_proj.hada_w2_b", PART_A2, LAYOUT_LYCORIS, "blocks.0.oft_proj"},
+    {"x.poly_lora_A.weight", PART_FOREIGN, LAYOUT_PEFT, "x"},
+    {"mlp.up", PART_NONE, LAYOUT_GENERIC, NULL},
     {".lora_A.weight", PART_A, LAYOUT_PEFT, ""},
     {"", PART_NONE, LAYOUT_GENERIC, NULL},
 };
@@ -69,6 +108,25 @@ static void every_key_form_is_taken_apart(void **state)
             assert_string_equal(k.module, keys[i].module);
         else
             assert_null(k.module);
+    }
+    arena_destroy(mem);
+}
+
+static void names_like_factors_that_no_table_knows_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        bool like;
+    } cases[] = {{"q.LORA_A.weight", true}, {"q/lora_A", true},           {"q lora A", true},         {"x.lora_weird", true},
+                 {"q.Lokr-w1", true}, {"q.loraA.weight", true}, {"exploration.weight", false}, {"colorado.weight", false}, {"floral.bias", false},
+                 {"q_proj.weight", false},  {"", false}};
+    arena *mem = arena_create();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parsed_key k;
+        assert_int_equal(naming_parse(cases[i].key, mem, &k), LORA_OK);
+        if (k.part != PART_NONE || k.factor_like != cases[i].like)
+            fail_msg("%s: part %d, like a factor %d", cases[i].key, (int)k.part, k.factor_like);
     }
     arena_destroy(mem);
 }
@@ -92,15 +150,40 @@ static void methods_that_are_only_named_say_which(void **state)
     static const struct {
         const char *key, *method;
         bool low_rank;
-    } cases[] = {{"a.hada_w1_a", "loha", true}, {"a.lokr_w2_b", "lokr", true},      {"a.lora_E", "adalora", true},
-                 {"a.ia3_l", "ia3", false},     {"a.oft_blocks", "oft", false},     {"a.vera_lambda_b", "vera", true},
-                 {"a.boft_R", "boft", false},   {"prompt_embeddings", "prompt", false}};
+    } cases[] = {{"a.ia3_l", "ia3", false},
+                 {"a.oft_blocks", "oft", false},
+                 {"a.vera_lambda_b", "vera", true},
+                 {"base_model.vera_A.default", "vera", true},
+                 {"a.boft_R", "boft", false},
+                 {"a.hra_u", "hra", false},
+                 {"a.vblora_logits_A", "vblora", true},
+                 {"vblora_vector_bank.weight", "vblora", true},
+                 {"a.miss_block", "miss", false},
+                 {"a.randlora_gamma", "randlora", true},
+                 {"a.shira_weight", "shira", false},
+                 {"a.road_theta", "road", false},
+                 {"a.c3a_kernel", "c3a", false},
+                 {"a.delora_lambda", "delora", true},
+                 {"a.gralora_A_general", "gralora", true},
+                 {"a.hira_A", "hira", false},
+                 {"a.glora_Ad", "glora", true},
+                 {"a.ln_tuning_layers.weight", "ln_tuning", false},
+                 {"a.trainable_tokens_delta", "trainable_tokens", false},
+                 {"a.poly_lora_A", "poly", true},
+                 {"a.unilora_theta_d", "unilora", true},
+                 {"a.waveft_spectrum", "waveft", false},
+                 {"a.tinylora_v", "tinylora", true},
+                 {"a.fourierft_spectrum", "fourierft", false},
+                 {"a.w_norm", "norm", false},
+                 {"prompt_embeddings", "prompt", false}};
     arena *mem = arena_create();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         parsed_key k;
         naming_parse(cases[i].key, mem, &k);
-        assert_int_equal(k.part, PART_FOREIGN);
+        if (k.part != PART_FOREIGN)
+            fail_msg("%s: part %d", cases[i].key, (int)k.part);
         assert_string_equal(k.method, cases[i].method);
+        assert_non_null(naming_method_text(k.method));
         assert_int_equal(k.low_rank, cases[i].low_rank);
     }
     arena_destroy(mem);
@@ -162,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_form_is_taken_apart),
+        cmocka_unit_test(names_like_factors_that_no_table_knows_are_told),
         cmocka_unit_test(an_adapter_name_in_the_key_is_kept_apart),
         cmocka_unit_test(methods_that_are_only_named_say_which),
         cmocka_unit_test(paths_of_real_models_give_role_layer_and_component),

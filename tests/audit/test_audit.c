@@ -35,7 +35,9 @@ static void what_is_no_adapter_file_says_what_it_is(void **state)
         {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", 64, LORA_E_LFS_POINTER, STATUS_ERROR},
         {"\x89PNG\r\n\x1a\n0000", 12, LORA_E_FORMAT, STATUS_ERROR},
         {"<!DOCTYPE html><html>", 21, LORA_E_FORMAT, STATUS_ERROR},
-        {"GGUF\x03\0\0\0", 8, LORA_E_CONTAINER, STATUS_UNSUPPORTED},
+        {"GGUF\x03\0\0\0", 8, LORA_E_TRUNCATED, STATUS_ERROR},
+        {"\x80\x02N.", 4, LORA_E_CONTAINER, STATUS_UNSUPPORTED},
+        {"\x89HDF\r\n\x1a\n\0", 9, LORA_E_UNTRUSTED, STATUS_UNSUPPORTED},
         {"\xff\0\0\0\0\0\0\0{", 9, LORA_E_HEADER_TRUNCATED, STATUS_ERROR},
         {"\x02\0\0\0\0\0\0\0{}", 10, LORA_OK, STATUS_NOT_LORA},
         {"\x02\0\0\0\0\0\0\0{}x", 11, LORA_E_TRAILING, STATUS_ERROR},
@@ -168,16 +170,16 @@ static void a_declared_head_is_no_stray_to_worry_about(void **state)
 static void factors_that_cannot_be_computed_are_unsupported(void **state)
 {
     (void)state;
-    static const unsigned char bytes[64];
+    static const unsigned char bytes[128];
     for (int with_foreign = 0; with_foreign < 2; with_foreign++) {
         tensor_file t;
         tensors_begin(&t);
-        tensors_add(&t, "q.lora_A.weight", "F8_E4M3", 2, (uint64_t[]){2, 8}, bytes, 16);
-        tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
+        tensors_add(&t, "q.lora_A.weight", "C64", 2, (uint64_t[]){2, 8}, bytes, 128);
+        tensors_add(&t, "q.lora_B.weight", "C64", 2, (uint64_t[]){8, 2}, bytes, 128);
         if (with_foreign)
-            tensors_add(&t, "norm.diff", "F8_E4M3", 1, (uint64_t[]){8}, bytes, 8);
-        tensors_save(&t, auditing_folder(), "f8.safetensors");
-        lora_record *r = audit("f8.safetensors");
+            tensors_add(&t, "norm.diff", "U8", 1, (uint64_t[]){8}, bytes, 8);
+        tensors_save(&t, auditing_folder(), "complex.safetensors");
+        lora_record *r = audit("complex.safetensors");
         assert_int_equal(r->status, STATUS_UNSUPPORTED);
         assert_int_equal(r->error.code, LORA_E_LAYOUT);
         record_destroy(r);
@@ -186,12 +188,53 @@ static void factors_that_cannot_be_computed_are_unsupported(void **state)
     uint64_t seed = 1;
     tensors_begin(&t);
     tensors_add_pair(&t, "a", 8, 8, 2, 1, 0, &seed);
-    tensors_add(&t, "q.lora_A.weight", "F8_E4M3", 2, (uint64_t[]){2, 8}, bytes, 16);
-    tensors_add(&t, "q.lora_B.weight", "F8_E4M3", 2, (uint64_t[]){8, 2}, bytes, 16);
+    tensors_add(&t, "q.lora_A.weight", "C64", 2, (uint64_t[]){2, 8}, bytes, 128);
+    tensors_add(&t, "q.lora_B.weight", "C64", 2, (uint64_t[]){8, 2}, bytes, 128);
     tensors_save(&t, auditing_folder(), "partly.safetensors");
     lora_record *r = audit("partly.safetensors");
     assert_int_equal(r->status, STATUS_OK); /* the one zero update is not the whole file */
     assert_int_equal(find_rule(r, "unsupported-modules")->severity, SEVERITY_HIGH);
+    record_destroy(r);
+}
+
+/* A name that claims another format, and code under the name of a format that holds none. */
+static void an_extension_that_lies_is_a_finding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        severity severity; /* NONE: no finding */
+    } cases[] = {
+        {"x.safetensors", "\x80\x02N.", 4, SEVERITY_HIGH},  {"x.gguf", "\x80\x02N.", 4, SEVERITY_HIGH},
+        {"x.pt", "\x89PNG\r\n\x1a\n0", 9, SEVERITY_MEDIUM}, {"x.BIN", "GGUF\3\0\0\0", 8, SEVERITY_MEDIUM},
+        {"x.safetensors", "<html>", 6, SEVERITY_MEDIUM},     {"x.pkl", "\x80\x02N.", 4, SEVERITY_NONE},
+        {"x.pt", "\x80\x02N.", 4, SEVERITY_NONE},            {"x.dat", "\x89PNG\r\n\x1a\n0", 9, SEVERITY_NONE},
+        {"x.pt", "", 0, SEVERITY_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_write(auditing_folder(), cases[i].name, cases[i].bytes, cases[i].n);
+        lora_record *r = audit(cases[i].name);
+        const finding *f = find_rule(r, "extension-mismatch");
+        if ((f ? f->severity : SEVERITY_NONE) != cases[i].severity)
+            fail_msg("case %zu: %s", i, f ? severity_name(f->severity) : "no finding");
+        record_destroy(r);
+    }
+}
+
+/* What was seen in a file is reported also when nothing of it could be read. */
+static void a_forbidden_global_is_a_finding_whatever_follows_it(void **state)
+{
+    (void)state;
+    static const char payload[] = "\x80\x02" "cposix\nsystem\nX\2\0\0\0id\x85R";
+    fixture_write(auditing_folder(), "payload.pkl", payload, sizeof payload - 1); /* without its STOP */
+    lora_record *r = audit("payload.pkl");
+    const finding *f = find_rule(r, "pickle-forbidden-global");
+    assert_non_null(f);
+    assert_int_equal(f->severity, SEVERITY_CRITICAL);
+    assert_string_equal(f->evidence[0].text, "posix.system");
+    assert_non_null(find_rule(r, "pickle-anomaly"));
+    assert_int_equal(r->status, STATUS_UNSUPPORTED);
     record_destroy(r);
 }
 
@@ -331,6 +374,8 @@ int main(void)
         cmocka_unit_test(shapes_that_do_not_fit_and_strays_are_named),
         cmocka_unit_test(a_declared_head_is_no_stray_to_worry_about),
         cmocka_unit_test(factors_that_cannot_be_computed_are_unsupported),
+        cmocka_unit_test(an_extension_that_lies_is_a_finding),
+        cmocka_unit_test(a_forbidden_global_is_a_finding_whatever_follows_it),
         cmocka_unit_test(a_config_that_promises_lora_must_be_kept),
         cmocka_unit_test(a_decoy_under_another_name_is_a_finding),
         cmocka_unit_test(a_scale_of_zero_is_not_called_untrained_by_its_factors),

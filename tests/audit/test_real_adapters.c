@@ -1,7 +1,7 @@
 /* Real adapters from hubs, where a folder of them lies beside the project (../shared/real-adapters with its MANIFEST.tsv).
  *
- * Every safetensors file in a layout that is read must give the pairs and ranks that the manifest counts, and σ that agree
- * with a dense float64 SVD of ΔW. Dense SVDs of everything take minutes: by default the small modules and every eighth of
+ * Every file must give the pairs and ranks that the manifest counts (which knows pairs of s·B·A: a file of another structure counts
+ * 0 there), or be the other method that it is, and σ must agree with a dense float64 SVD of ΔW. Dense SVDs of everything take minutes: by default the small modules and every eighth of
  * the middle ones are compared; LORAUDIT_CONFORMANCE=all compares all and prints the worst deviations.
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,7 +23,6 @@
 
 #define FOLDER "../shared/real-adapters"
 
-/* Layouts and methods that are named and not computed; the manifest counts pairs in them all the same. */
 static bool is_read_here(const lora_record *r)
 {
     return r->status == STATUS_OK || r->status == STATUS_UNTRAINED;
@@ -107,10 +106,12 @@ static void compare_file(const lora_record *r, const manifest_line *line, bool e
     file f;
     char rank[80];
     assert_int_equal(file_open(line->path, &f, NULL), LORA_OK);
-    if (r->adapter.n_modules != line->pairs)
+    bool structured = r->adapter.modules[0].more != NULL && line->pairs == 0;
+    if (r->adapter.n_modules != line->pairs && !structured)
         fail_msg("%s: %zu pairs, the manifest counts %zu", line->path, r->adapter.n_modules, line->pairs);
     snprintf(rank, sizeof rank, "{\"%llu\": %zu}", (unsigned long long)r->rank_min, r->adapter.n_modules);
-    if (r->rank_min == r->rank_max && !strstr(line->ranks, rank) && !strstr(line->ranks, "\"\""))
+    bool turned = r->adapter.layout == LAYOUT_ONNXRUNTIME; /* square factors look like either way round, one by one */
+    if (r->rank_min == r->rank_max && !structured && !turned && !strstr(line->ranks, rank) && !strstr(line->ranks, "\"\""))
         fail_msg("%s: ranks %s, the manifest says %s", line->path, rank, line->ranks);
     for (size_t i = 0; i < r->adapter.n_modules; i++) {
         const lora_module *m = r->modules[i].module;
@@ -140,18 +141,17 @@ static void real_adapters_agree_with_the_manifest_and_a_dense_svd(void **state)
         assert_int_equal(lora_audit_file(*state, 0, line.path, &r, NULL), LORA_OK);
         n_files++;
         assert_true(r->status != STATUS_ERROR && r->safety != SAFETY_FLAGGED);
-        assert_true(r->status != STATUS_NOT_LORA);
         if (is_read_here(r)) {
             compare_file(r, &line, mode && strcmp(mode, "all") == 0);
             n_read++;
-        } else {
-            assert_true(r->error.code == LORA_E_CONTAINER || r->error.code == LORA_E_METHOD);
+        } else if (r->status != STATUS_NOT_LORA || line.pairs > 0 || !r->adapter.has_foreign) {
+            fail_msg("%s: %s, %s", line.path, status_name(r->status), r->error.message);
         }
         record_destroy(r);
     }
     fclose(f);
-    printf("%zu of %zu files are in a layout that is read\n", n_read, n_files);
-    assert_true(n_read >= 8);
+    printf("%zu of %zu files hold updates that are computed\n", n_read, n_files);
+    assert_true(n_read + 1 >= n_files); /* the one is IA3 */
 }
 
 int main(void)

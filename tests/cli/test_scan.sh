@@ -181,6 +181,17 @@ ok "spectra needs a file" exits 4
 run spectra $SAMPLES/loralib-f32.safetensors -o /dev/null
 ok "spectra into a device is refused" exits 70
 
+# --- containers
+CONTAINERS=benchmark-data/containers
+run scan --fail-on none $CONTAINERS/hdf5-contiguous
+ok "HDF5 is not read without trust" says hdf5-not-trusted
+run scan --fail-on none --trust-hdf5 $CONTAINERS
+ok "every container is read" exits 0
+run scan -f ndjson --fail-on critical tests/hostile/files/gadget-os-system.bin
+ok "a pickle that would run code exits 1" exits 1
+run scan -f ndjson --rules stray-tensors tests/hostile/files/gadget-os-system.bin
+ok "--rules leaves other findings out" exits 0
+
 # --- inspect
 run inspect $SAMPLES/peft-llama-f32
 ok "inspect takes a folder with one adapter" exits 0
