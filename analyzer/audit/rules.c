@@ -33,7 +33,8 @@ const rule_info rules_table[] = {
     {"shared-storage", SEVERITY_LOW, true, "tensors are views of the same bytes: what changes one changes the other",
      "pytorch torch/_utils.py"},
     {"suspicious-metadata", SEVERITY_MEDIUM, true,
-     "script, shell, credentials or climbing paths in names or metadata: harmless to the weights, not to those who show or run it",
+     "script, shell, credentials or climbing paths in names or metadata, harmless to the weights, not to those who show or run it; "
+     "low: an address of the web",
      "protectai/modelscan; modelaudit safetensors checks"},
     {"extension-mismatch", SEVERITY_MEDIUM, true,
      "the name's extension claims one format, the content is another; high when code hides under a format that holds none",
