@@ -42,6 +42,7 @@ REPLAY_BIN  := $(HARNESSES:%=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN    := $(HARNESSES:%=$(B)/tests/fuzz/fuzz_%)
 
 .DELETE_ON_ERROR:
+.SECONDARY: # keep objects that only lead to programs
 .PHONY: all
 all: $(PROGRAM) ## build bin/loraudit
 
