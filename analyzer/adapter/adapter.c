@@ -292,7 +292,7 @@ static const char *method_of_type(adapter_builder *b, const char *type)
         lower[i] = (char)tolower((unsigned char)type[i]);
     }
     lower[i] = '\0';
-    return builder_text(b, arena_strdup(b->mem, lower));
+    return i ? builder_text(b, arena_strdup(b->mem, lower)) : "unknown";
 }
 
 /* The first module's that is no plain one: it says more than "lora". */

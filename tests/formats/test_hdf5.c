@@ -455,6 +455,7 @@ static void another_file_under_the_same_path_is_refused(void **state)
 
 /* libhdf5 asks for what a damaged file says, where a sanitizer is to refuse as malloc does, and loses memory over it. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -462,6 +463,11 @@ const char *__lsan_default_suppressions(void)
 }
 
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
