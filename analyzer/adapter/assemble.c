@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECE_ENTRIES = 65536 };
+
 const char *builder_text(adapter_builder *b, const char *made)
 {
     b->no_memory |= !made;
@@ -88,6 +90,23 @@ static lora_layout layout_of(const adapter_builder *b, const adapter_slot *s)
     return b->turned && s->layout == LAYOUT_PEFT ? LAYOUT_ONNXRUNTIME : s->layout;
 }
 
+/* Are all entries of a vector numbers? In pieces, so that its length costs no memory. */
+static bool is_finite_vector(const file *f, const tensor *t, uint64_t entries, double *piece)
+{
+    tensor_dtype as = fetch_dtype(t);
+    size_t width = dtype_bits(as) / 8;
+    spectral_dtype dtype = as == DTYPE_F64 ? SPECTRAL_F64 : as == DTYPE_F16 ? SPECTRAL_F16 : as == DTYPE_BF16 ? SPECTRAL_BF16 : SPECTRAL_F32;
+    for (uint64_t first = 0; first < entries; first += PIECE_ENTRIES) {
+        uint64_t n = entries - first < PIECE_ENTRIES ? entries - first : PIECE_ENTRIES;
+        if (fetch_entries(f, t, first, n, piece, NULL) != LORA_OK)
+            return false;
+        for (uint64_t i = 0; i < n; i++)
+            if (!isfinite(spectral_scalar((const unsigned char *)piece + i * width, dtype)))
+                return false;
+    }
+    return true;
+}
+
 /* DoRA's magnitudes: one for each output (or input) of the module, or it is noted; all of them numbers, or the module is
  * skipped. false without memory. */
 static bool check_magnitude(adapter_builder *b, const lora_module *mod, skipped_module *skip)
@@ -105,19 +124,16 @@ static bool check_magnitude(adapter_builder *b, const lora_module *mod, skipped_
                 builder_text(b, arena_printf(b->mem, "a magnitude has %llu entries, its update is %llu x %llu", (unsigned long long)entries,
                                              (unsigned long long)mod->m, (unsigned long long)mod->n));
         }
+        return true;
     }
-    tensor_dtype as = fetch_dtype(t);
-    uint64_t bytes = fetch_entries_bytes(t, entries);
-    unsigned char *values = bytes && bytes <= t->bytes * 8 ? malloc((size_t)bytes) : NULL;
-    if (!values)
-        return bytes == 0;
-    spectral_dtype dtype = as == DTYPE_F64 ? SPECTRAL_F64 : as == DTYPE_F16 ? SPECTRAL_F16 : as == DTYPE_BF16 ? SPECTRAL_BF16 : SPECTRAL_F32;
-    bool finite = fetch_entries(b->cat->source, t, 0, entries, values, NULL) == LORA_OK;
-    for (uint64_t i = 0; i < entries && finite; i++)
-        finite = isfinite(spectral_scalar(values + i * (dtype_bits(as) / 8), dtype));
-    free(values);
-    if (!finite)
+    if (fetch_dtype(t) == DTYPE_COUNT)
+        return true;
+    double *piece = malloc(PIECE_ENTRIES * sizeof *piece);
+    if (!piece)
+        return false;
+    if (!is_finite_vector(b->cat->source, t, entries, piece))
         skip->reason = "its magnitude holds NaN or infinity, or cannot be read";
+    free(piece);
     return true;
 }
 
