@@ -109,7 +109,7 @@ cov: ## run every test and print line and branch coverage (needs gcovr)
 	$(MAKE) VARIANT=cov test
 	gcovr --root . --object-directory build/cov --exclude tests/
 	gcovr --root . --object-directory build/cov --exclude tests/ --branches --print-summary
-	@gcovr --root . --object-directory build/cov --filter analyzer/formats/ --print-summary --output /dev/null | \
+	@gcovr --root . --object-directory build/cov --filter analyzer/formats/ --print-summary --output build/cov/formats.txt | \
 	    sed -n 's,^branches: ,analyzer/formats: branch coverage ,p; s,^lines: ,analyzer/formats: line coverage ,p'
 
 .PHONY: bench

@@ -345,6 +345,11 @@ bool text_double(strbuf *out, double x)
     return true;
 }
 
+const char *text_quoted(text_quote *quote, const char *s)
+{
+    return s ? text_label(quote->text, sizeof quote->text, s, strlen(s)) : "without a name";
+}
+
 uint64_t text_hash(const char *s)
 {
     uint64_t h = UINT64_C(0xcbf29ce484222325);

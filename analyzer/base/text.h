@@ -50,6 +50,12 @@ void text_shorten(strbuf *out, const char *s, size_t n, size_t columns);
  * Out:    out, NUL-terminated within size (≥ 8; 160 holds every label); "\"?\"" without memory. Returns out. */
 const char *text_label(char *out, size_t size, const char *s, size_t n);
 
+/* text_quoted - text_label with a buffer of its own, for arguments of messages. Returns its text; of NULL, "without a name". */
+typedef struct {
+    char text[160];
+} text_quote;
+const char *text_quoted(text_quote *quote, const char *s);
+
 /* text_hash - 64-bit FNV-1a of a NUL-terminated string: for grouping and naming, not against an adversary. */
 uint64_t text_hash(const char *s);
 

@@ -66,15 +66,6 @@ typedef struct {
     size_t n_tensors;
 } reader;
 
-typedef struct {
-    char text[160];
-} label;
-
-static const char *quoted(label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name, strlen(name));
-}
-
 static lora_code no_memory(reader *r)
 {
     return lora_fail(r->err, LORA_E_MEMORY, "out of memory while reading a GGUF header");
@@ -86,7 +77,7 @@ static lora_code skip_array(reader *r, const char *key)
 {
     uint32_t type = 0;
     uint64_t n = 0, at = r->in.at, bytes = 0;
-    label l;
+    text_quote l;
     lora_code code = gguf_u32(&r->in, &type, "the type of an array");
     if (!code)
         code = gguf_u64(&r->in, &n, "the length of an array");
@@ -94,7 +85,7 @@ static lora_code skip_array(reader *r, const char *key)
         return code;
     if (type >= GGUF_N_TYPES || type == GGUF_ARRAY)
         return lora_fail_at(r->err, LORA_E_GGUF, at, "key %s is an array of type %" PRIu32 ", expected a scalar or string type",
-                            quoted(&l, key), type);
+                            text_quoted(&l, key), type);
     if (!checked_mul(n, type == GGUF_STRING ? 8 : scalar_bytes[type], &bytes))
         bytes = UINT64_MAX;
     code = gguf_need(&r->in, bytes, "an array");
@@ -158,7 +149,7 @@ static lora_code read_kv(reader *r, gguf_key *key)
 {
     uint32_t type = 0;
     size_t length = 0;
-    label l;
+    text_quote l;
     key->at = r->in.at;
     lora_code code = gguf_string(&r->in, r->mem, &key->text, &length, "a key");
     if (!code && length == 0)
@@ -170,7 +161,7 @@ static lora_code read_kv(reader *r, gguf_key *key)
         return code;
     key->hash = text_hash(key->text);
     if (type >= GGUF_N_TYPES)
-        return lora_fail_at(r->err, LORA_E_GGUF, at, "key %s has type %" PRIu32 ", the last known is %d", quoted(&l, key->text), type,
+        return lora_fail_at(r->err, LORA_E_GGUF, at, "key %s has type %" PRIu32 ", the last known is %d", text_quoted(&l, key->text), type,
                             GGUF_N_TYPES - 1);
     unsigned char value[8] = {0};
     const char *text = NULL;
@@ -210,8 +201,8 @@ static lora_code check_keys(reader *r)
         if (k->hash == k[-1].hash && strcmp(k->text, k[-1].text) == 0 && (!again || k->at < again->at))
             again = k;
     }
-    label l;
-    return again ? lora_fail_at(r->err, LORA_E_DUPLICATE, again->at, "the key %s comes twice", quoted(&l, again->text)) : LORA_OK;
+    text_quote l;
+    return again ? lora_fail_at(r->err, LORA_E_DUPLICATE, again->at, "the key %s comes twice", text_quoted(&l, again->text)) : LORA_OK;
 }
 
 /* ---- tensor infos ---- */
@@ -220,16 +211,16 @@ static lora_code read_shape(reader *r, tensor *t)
 {
     uint32_t n_dims = 0;
     uint64_t at = r->in.at, axes[MAX_DIMS], entries = 1;
-    label l;
+    text_quote l;
     lora_code code = gguf_u32(&r->in, &n_dims, "the number of axes");
     if (!code && n_dims > MAX_DIMS)
-        code = lora_fail_at(r->err, LORA_E_GGUF, at, "tensor %s has %" PRIu32 " axes, the limit is %d", quoted(&l, t->name), n_dims, MAX_DIMS);
+        code = lora_fail_at(r->err, LORA_E_GGUF, at, "tensor %s has %" PRIu32 " axes, the limit is %d", text_quoted(&l, t->name), n_dims, MAX_DIMS);
     for (uint32_t i = 0; !code && i < n_dims; i++) {
         at = r->in.at;
         code = gguf_u64(&r->in, &axes[i], "an axis");
         if (!code && (!checked_mul(entries, axes[i], &entries) || axes[i] >= INT64_MAX || entries >= INT64_MAX))
             code = lora_fail_at(r->err, LORA_E_SHAPE_OVERFLOW, at, "axis %" PRIu32 " of tensor %s, %" PRIu64
-                                ", brings its entries beyond 63 bits", i, quoted(&l, t->name), axes[i]);
+                                ", brings its entries beyond 63 bits", i, text_quoted(&l, t->name), axes[i]);
     }
     if (code)
         return code;
@@ -247,22 +238,22 @@ static lora_code read_type(reader *r, tensor *t)
 {
     uint32_t id = 0;
     uint64_t at = r->in.at, blocks = 1, row = t->n_dims ? t->shape[t->n_dims - 1] : 1;
-    label l;
+    text_quote l;
     lora_code code = gguf_u32(&r->in, &id, "the type of a tensor");
     if (code)
         return code;
     const ggml_type *type = ggml_type_of(id);
     if (!type)
-        return lora_fail_at(r->err, LORA_E_DTYPE, at, "unknown ggml type %" PRIu32 " of tensor %s", id, quoted(&l, t->name));
+        return lora_fail_at(r->err, LORA_E_DTYPE, at, "unknown ggml type %" PRIu32 " of tensor %s", id, text_quoted(&l, t->name));
     unsigned entries = type->entries;
     if (row % entries)
         return lora_fail_at(r->err, LORA_E_GGUF, at, "the rows of tensor %s have %" PRIu64 " entries, not a multiple of the %u of a block",
-                            quoted(&l, t->name), row, entries);
+                            text_quoted(&l, t->name), row, entries);
     for (unsigned i = 0; i < t->n_dims; i++)
         blocks *= i + 1 == t->n_dims ? row / entries : t->shape[i];
     if (!checked_mul(blocks, type->bytes, &t->bytes))
         return lora_fail_at(r->err, LORA_E_SHAPE_OVERFLOW, at, "the %" PRIu64 " blocks of tensor %s have more bytes than 64 bits count",
-                            blocks, quoted(&l, t->name));
+                            blocks, text_quoted(&l, t->name));
     t->dtype = type->dtype;
     return LORA_OK;
 }
@@ -270,11 +261,11 @@ static lora_code read_type(reader *r, tensor *t)
 static lora_code read_info(reader *r, tensor *t)
 {
     size_t length = 0;
-    label l;
+    text_quote l;
     t->entry_offset = r->in.at;
     lora_code code = gguf_string(&r->in, r->mem, &t->name, &length, "the name of a tensor");
     if (!code && length >= NAME_BYTES)
-        code = lora_fail_at(r->err, LORA_E_GGUF, t->entry_offset, "the name %s has %zu bytes, the limit is %d", quoted(&l, t->name),
+        code = lora_fail_at(r->err, LORA_E_GGUF, t->entry_offset, "the name %s has %zu bytes, the limit is %d", text_quoted(&l, t->name),
                             length, NAME_BYTES - 1);
     if (!code)
         code = read_shape(r, t);
@@ -297,7 +288,7 @@ static uint64_t padded(const reader *r, uint64_t place)
 static lora_code finish(reader *r)
 {
     uint64_t size = r->in.source->size, end = r->in.at, data = r->n_tensors ? padded(r, end) : end;
-    label l;
+    text_quote l;
     if (data > size)
         return lora_fail_at(r->err, LORA_E_TRUNCATED, size, "the data begin at byte %" PRIu64 ", the file has %" PRIu64, data, size);
     for (size_t i = 0; i < r->n_tensors; i++) {
@@ -305,11 +296,11 @@ static lora_code finish(reader *r)
         uint64_t expected = padded(r, end) - data;
         if (t->offset != expected)
             return lora_fail_at(r->err, LORA_E_GGUF, t->entry_offset, "tensor %s begins at data byte %" PRIu64 ", expected %" PRIu64,
-                                quoted(&l, t->name), t->offset, expected);
+                                text_quoted(&l, t->name), t->offset, expected);
         t->offset += data;
         if (t->offset > size || t->bytes > size - t->offset)
             return lora_fail_at(r->err, LORA_E_TRUNCATED, size, "tensor %s needs %" PRIu64 " bytes from byte %" PRIu64
-                                ", the file has %" PRIu64, quoted(&l, t->name), t->bytes, t->offset, size);
+                                ", the file has %" PRIu64, text_quoted(&l, t->name), t->bytes, t->offset, size);
         end = t->offset + t->bytes;
     }
     uint64_t last = padded(r, end);

@@ -51,15 +51,6 @@ void hdf5_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
-typedef struct {
-    char text[160];
-} label;
-
-static const char *quoted(label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name, strlen(name));
-}
-
 static lora_code no_memory(reader *r)
 {
     return lora_fail(r->err, LORA_E_MEMORY, "out of memory while reading an HDF5 file");
@@ -67,8 +58,8 @@ static lora_code no_memory(reader *r)
 
 static lora_code broken(reader *r, const char *what)
 {
-    label l;
-    return lora_fail_at(r->err, LORA_E_HDF5, r->at, "%s: %s", quoted(&l, r->path.data), what);
+    text_quote l;
+    return lora_fail_at(r->err, LORA_E_HDF5, r->at, "%s: %s", text_quoted(&l, r->path.data), what);
 }
 
 /* ---- datasets ---- */
@@ -191,10 +182,10 @@ static lora_code read_dataset(reader *r, hid_t data)
         goto done;
     }
     t->dtype = hdf5_dtype(type, &big_endian);
-    label l;
+    text_quote l;
     if (t->dtype == DTYPE_COUNT)
         code = lora_fail_at(r->err, LORA_E_DTYPE, r->at, "dataset %s has a number type of %zu bytes that is not known",
-                            quoted(&l, t->name), H5Tget_size(type));
+                            text_quoted(&l, t->name), H5Tget_size(type));
     if (!code)
         code = read_shape(r, data, t, &none);
     if (code || none)

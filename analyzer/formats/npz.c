@@ -42,15 +42,6 @@ typedef struct {
     unsigned char start[NPY_MOST_BYTES]; /* of the member in hand */
 } reader;
 
-typedef struct {
-    char text[160];
-} label;
-
-static const char *quoted(label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name, strlen(name));
-}
-
 static lora_code no_memory(reader *r)
 {
     return lora_fail(r->err, LORA_E_MEMORY, "out of memory while reading NumPy arrays");
@@ -135,10 +126,10 @@ static lora_code scan_bytes(reader *r, const unsigned char *bytes, size_t n, uin
 /* So many bytes more are about to be read as pickles. */
 static lora_code allow_scan(reader *r, uint64_t n, uint64_t at, const char *name)
 {
-    label l;
+    text_quote l;
     if (n > r->most - r->scanned)
         return lora_fail_at(r->err, LORA_E_INFLATES_TOO_LARGE, at, "the pickles of the archive up to %s have more than %" PRIu64
-                            " bytes", quoted(&l, name), r->most);
+                            " bytes", text_quoted(&l, name), r->most);
     r->scanned += n;
     return LORA_OK;
 }
@@ -184,7 +175,7 @@ static lora_code set_shape(reader *r, const npy_header *h, tensor *t)
 /* The entries fill what is behind the header exactly. */
 static lora_code add_tensor(reader *r, const array *a, const npy_header *h, size_t header_bytes)
 {
-    label l;
+    text_quote l;
     if (r->n_tensors == LIMIT_TENSORS)
         return lora_fail_at(r->err, LORA_E_TOO_MANY, a->entry_offset, "the archive has more than %u arrays", LIMIT_TENSORS);
     tensor *t = &r->tensors[r->n_tensors];
@@ -195,13 +186,13 @@ static lora_code add_tensor(reader *r, const array *a, const npy_header *h, size
     uint64_t behind = a->storage->bytes - header_bytes, at = place(a, header_bytes);
     if (t->bytes > behind)
         return lora_fail_at(r->err, LORA_E_TRUNCATED, at, "array %s needs %" PRIu64 " bytes, %" PRIu64 " follow its header",
-                            quoted(&l, a->name), t->bytes, behind);
+                            text_quoted(&l, a->name), t->bytes, behind);
     if (t->bytes < behind)
         return lora_fail_at(r->err, LORA_E_TRAILING, place(a, header_bytes + t->bytes), "%" PRIu64 " bytes follow the entries of array %s",
-                            behind - t->bytes, quoted(&l, a->name));
+                            behind - t->bytes, text_quoted(&l, a->name));
     if (t->bytes > r->most - r->expanded)
         return lora_fail_at(r->err, LORA_E_INFLATES_TOO_LARGE, a->entry_offset, "the arrays up to %s have more than the %" PRIu64
-                            " bytes that a file of %" PRIu64 " may expand to", quoted(&l, a->name), r->most, r->source->size);
+                            " bytes that a file of %" PRIu64 " may expand to", text_quoted(&l, a->name), r->most, r->source->size);
     a->storage->big_endian = h->big_endian;
     r->expanded += t->bytes;
     r->n_tensors++;
@@ -227,12 +218,12 @@ static lora_code is_pickle_at(reader *r, const array *a, size_t from, bool *foun
 static lora_code read_header(reader *r, const array *a, size_t have, size_t *header_bytes, npy_header *h)
 {
     uint64_t at = a->storage->offset;
-    label l;
+    text_quote l;
     lora_error here = {0};
     lora_code code = npy_header_bytes(r->start, have, at, header_bytes, &here);
     if (!code && *header_bytes > a->storage->bytes) {
         code = lora_fail_at(&here, LORA_E_TRUNCATED, at + a->storage->bytes, "array %s ends inside its header of %zu bytes",
-                            quoted(&l, a->name), *header_bytes);
+                            text_quoted(&l, a->name), *header_bytes);
         *header_bytes = 0;
     }
     if (!code && *header_bytes > have && (code = load_start(r, a, *header_bytes)))
@@ -246,13 +237,13 @@ static lora_code read_array(reader *r, const array *a, size_t have)
 {
     size_t header_bytes = 0;
     npy_header h = {0};
-    label l;
+    text_quote l;
     lora_code code = read_header(r, a, have, &header_bytes, &h), scanned = LORA_OK;
     if (!code && !h.objects)
         return add_tensor(r, a, &h, header_bytes);
     bool pickle = !code;
     if (!code)
-        observe(r->seen, SEEN_PICKLE_ANOMALY, a->storage->offset, a->name, "array %s holds Python objects", quoted(&l, a->name));
+        observe(r->seen, SEEN_PICKLE_ANOMALY, a->storage->offset, a->name, "array %s holds Python objects", text_quoted(&l, a->name));
     else if (code != LORA_E_MEMORY)
         scanned = is_pickle_at(r, a, header_bytes, &pickle);
     if (!scanned && pickle)
@@ -270,18 +261,18 @@ static bool ends_with(const char *name, const char *ending)
 
 static lora_code read_member(reader *r, const zip_member *m)
 {
-    label l;
+    text_quote l;
     bool named = ends_with(m->name, ".npy");
     size_t have = m->bytes < FIRST_BYTES ? (size_t)m->bytes : FIRST_BYTES;
     array a = {.member = m, .entry_offset = m->entry_offset, .storage = zip_storage(m, r->mem),
                .name = named ? arena_strndup(r->mem, m->name, strlen(m->name) - 4) : m->name};
     if (!named)
-        observe(r->seen, SEEN_ARCHIVE_STRAY, m->entry_offset, m->name, "member %s is not an array", quoted(&l, m->name));
+        observe(r->seen, SEEN_ARCHIVE_STRAY, m->entry_offset, m->name, "member %s is not an array", text_quoted(&l, m->name));
     if (!a.storage || !a.name)
         return no_memory(r);
     if (m->deflated && m->bytes > r->source->size + LIMIT_INFLATE_BYTES)
         return lora_fail_at(r->err, LORA_E_INFLATES_TOO_LARGE, m->entry_offset, "member %s inflates to %" PRIu64 " bytes, the file has %" PRIu64,
-                            quoted(&l, m->name), m->bytes, r->source->size);
+                            text_quoted(&l, m->name), m->bytes, r->source->size);
     lora_code code = load_start(r, &a, have);
     if (code)
         return code;
@@ -325,14 +316,14 @@ static lora_code look_at_hidden(reader *r, const zip_member *m)
 static lora_code look_behind(reader *r, const zip_member *m)
 {
     zip_member tail;
-    label l;
+    text_quote l;
     if (!m->deflated || m->bytes > r->most - r->scanned)
         return LORA_OK;
     lora_code code = zip_tail(r->source, m, m->bytes + 1, &tail, r->err);
     if (code || !tail.stored_bytes)
         return code;
     observe(r->seen, SEEN_ARCHIVE_HIDDEN, tail.data_offset, m->name,
-            "%" PRIu64 " bytes follow the end of the deflate stream of member %s", tail.stored_bytes, quoted(&l, m->name));
+            "%" PRIu64 " bytes follow the end of the deflate stream of member %s", tail.stored_bytes, text_quoted(&l, m->name));
     return look_at_hidden(r, &tail);
 }
 

@@ -39,15 +39,6 @@ typedef struct {
     size_t n_metadata;
 } reader;
 
-typedef struct {
-    char text[160];
-} label;
-
-static const char *quoted(label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name, strlen(name));
-}
-
 /* Where a position of the header lies in the file. */
 static uint64_t in_file(size_t at)
 {
@@ -159,8 +150,8 @@ static const char *resolve(reader *r, const json_string *string)
 /* A value of the wrong type or range; the syntax is known to be right. */
 static lora_code wrong_value(reader *r, const json_scan *s, const tensor *t, const char *field)
 {
-    label l;
-    return lora_fail_at(r->err, LORA_E_HEADER_FIELD, in_file(s->wrong_at), "tensor %s, %s: %s", quoted(&l, t->name),
+    text_quote l;
+    return lora_fail_at(r->err, LORA_E_HEADER_FIELD, in_file(s->wrong_at), "tensor %s, %s: %s", text_quoted(&l, t->name),
                         field, s->wrong);
 }
 
@@ -175,10 +166,10 @@ static lora_code read_dtype(reader *r, json_scan *s, tensor *t)
             return LORA_OK;
         }
     }
-    label name, dtype;
+    text_quote name, dtype;
     text_label(dtype.text, sizeof dtype.text, string.raw, string.raw_length);
     return lora_fail_at(r->err, LORA_E_DTYPE, in_file(string.at), "unknown dtype %s of tensor %s", dtype.text,
-                        quoted(&name, t->name));
+                        text_quoted(&name, t->name));
 }
 
 static lora_code read_shape(reader *r, json_scan *s, tensor *t)
@@ -186,12 +177,12 @@ static lora_code read_shape(reader *r, json_scan *s, tensor *t)
     uint64_t axes[LIMIT_TENSOR_DIMS];
     unsigned n = 0;
     bool first = true;
-    label l;
+    text_quote l;
     json_array_open(s);
     while (json_array_next(s, &first)) {
         if (n == LIMIT_TENSOR_DIMS)
             return lora_fail_at(r->err, LORA_E_HEADER_FIELD, in_file(s->at), "tensor %s has more than %u axes",
-                                quoted(&l, t->name), LIMIT_TENSOR_DIMS);
+                                text_quoted(&l, t->name), LIMIT_TENSOR_DIMS);
         if (json_u64_read(s, &axes[n]))
             n++;
     }
@@ -221,10 +212,10 @@ static lora_code read_data_offsets(reader *r, json_scan *s, tensor *t)
     }
     if (s->wrong)
         return wrong_value(r, s, t, "data_offsets");
-    label l;
+    text_quote l;
     if (n != 2)
         return lora_fail_at(r->err, LORA_E_HEADER_FIELD, in_file(at), "tensor %s has %u data_offsets, expected 2",
-                            quoted(&l, t->name), n);
+                            text_quoted(&l, t->name), n);
     t->offset = ends[0];
     t->bytes = ends[1];
     return LORA_OK;
@@ -240,7 +231,7 @@ static lora_code read_entry(reader *r, json_scan *s, tensor *t)
     enum { N_FIELDS = sizeof fields / sizeof fields[0] };
     bool seen[N_FIELDS] = {false}, first = true;
     json_string key;
-    label l;
+    text_quote l;
 
     json_object_open(s);
     while (json_object_next(s, &first, &key)) {
@@ -253,7 +244,7 @@ static lora_code read_entry(reader *r, json_scan *s, tensor *t)
         }
         if (seen[i])
             return lora_fail_at(r->err, LORA_E_HEADER_FIELD, in_file(key.at), "tensor %s has more than one %s",
-                                quoted(&l, t->name), fields[i].name);
+                                text_quoted(&l, t->name), fields[i].name);
         seen[i] = true;
         json_peek(s); /* to the value, for its position */
         lora_code code = fields[i].read(r, s, t);
@@ -265,7 +256,7 @@ static lora_code read_entry(reader *r, json_scan *s, tensor *t)
     for (size_t i = 0; i < N_FIELDS; i++) {
         if (!seen[i])
             return lora_fail_at(r->err, LORA_E_HEADER_FIELD, t->entry_offset, "tensor %s has no %s",
-                                quoted(&l, t->name), fields[i].name);
+                                text_quoted(&l, t->name), fields[i].name);
     }
     return LORA_OK;
 }
@@ -285,10 +276,10 @@ static lora_code read_metadata(reader *r, json_scan *s)
     while (json_object_next(s, &first, &key)) {
         catalog_metadata *entry = &r->metadata[r->n_metadata];
         const char *name = entry->key = resolve(r, &key);
-        label l;
+        text_quote l;
         if (json_peek(s) != JSON_STRING)
             return lora_fail_at(r->err, LORA_E_METADATA, in_file(s->at), "metadata %s is not a string",
-                                quoted(&l, name ? name : "?"));
+                                text_quoted(&l, name ? name : "?"));
         json_string_read(s, &value);
         entry->value = resolve(r, &value);
         if (!name || !entry->value)
@@ -346,31 +337,31 @@ static uint64_t data_place(const reader *r, uint64_t at, const tensor *t)
 /* Begin and end against the end of the tensor before. */
 static lora_code check_range(reader *r, const tensor *t, uint64_t previous_end)
 {
-    label l;
+    text_quote l;
     uint64_t begin = t->offset, end = t->bytes;
     if (end < begin)
         return lora_fail_at(r->err, LORA_E_OFFSETS, t->entry_offset,
                             "tensor %s ends at data byte %" PRIu64 ", before it begins at %" PRIu64,
-                            quoted(&l, t->name), end, begin);
+                            text_quoted(&l, t->name), end, begin);
     if (begin < previous_end)
         return lora_fail_at(r->err, LORA_E_OVERLAP, data_place(r, begin, t),
                             "tensor %s begins at data byte %" PRIu64 ", the one before it ends at %" PRIu64,
-                            quoted(&l, t->name), begin, previous_end);
+                            text_quoted(&l, t->name), begin, previous_end);
     if (begin > previous_end)
         return lora_fail_at(r->err, LORA_E_HOLE, data_place(r, previous_end, t),
                             "%" PRIu64 " data bytes before tensor %s belong to no tensor", begin - previous_end,
-                            quoted(&l, t->name));
+                            text_quoted(&l, t->name));
     return LORA_OK;
 }
 
 static lora_code check_size(reader *r, const tensor *t)
 {
-    label l;
+    text_quote l;
     uint64_t needed, spanned = t->bytes - t->offset;
     lora_code code = tensor_byte_size(t, &needed, r->err);
     if (!code && needed != spanned)
         code = lora_fail_at(r->err, LORA_E_TENSOR_SIZE, t->entry_offset,
-                            "tensor %s needs %" PRIu64 " bytes, its data_offsets span %" PRIu64, quoted(&l, t->name),
+                            "tensor %s needs %" PRIu64 " bytes, its data_offsets span %" PRIu64, text_quoted(&l, t->name),
                             needed, spanned);
     return code;
 }

@@ -11,16 +11,7 @@
 #include <string.h>
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
-enum { LABEL_BYTES = 160, WRAPPERS = 8 };
-
-typedef struct {
-    char text[LABEL_BYTES];
-} label;
-
-static const char *quoted(label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name, strlen(name));
-}
+enum { WRAPPERS = 8 };
 
 static bool is_global(const pickle_value *v, const char *name)
 {
@@ -161,8 +152,8 @@ static lora_code storage_dtype(const pickle_value *class, torch_storage *out, lo
             return LORA_OK;
         }
     }
-    label l;
-    return lora_fail_at(err, LORA_E_DTYPE, out->at, "a storage of class %s", quoted(&l, class->text));
+    text_quote l;
+    return lora_fail_at(err, LORA_E_DTYPE, out->at, "a storage of class %s", text_quoted(&l, class->text));
 }
 
 static lora_code torch_dtype(const pickle_value *v, uint64_t at, tensor_dtype *out, lora_error *err)
@@ -173,9 +164,9 @@ static lora_code torch_dtype(const pickle_value *v, uint64_t at, tensor_dtype *o
             return LORA_OK;
         }
     }
-    label l;
+    text_quote l;
     return lora_fail_at(err, LORA_E_DTYPE, at, "a tensor of dtype %s",
-                        quoted(&l, v->kind == PICKLE_GLOBAL ? v->text : "?"));
+                        text_quoted(&l, v->kind == PICKLE_GLOBAL ? v->text : "?"));
 }
 
 /* ---- storages ---- */
@@ -243,8 +234,8 @@ typedef struct {
 
 static lora_code malformed(const layout *l, const char *what)
 {
-    label name;
-    return lora_fail_at(l->err, LORA_E_OBJECT, l->at, "tensor %s: %s", quoted(&name, l->name), what);
+    text_quote name;
+    return lora_fail_at(l->err, LORA_E_OBJECT, l->at, "tensor %s: %s", text_quoted(&name, l->name), what);
 }
 
 /* A tuple or list of counts, or torch.Size of one; *given says how many there are. */
@@ -254,13 +245,13 @@ static lora_code counts(const layout *l, const pickle_value *v, uint64_t *out, s
         v = v->items[1]->items[0];
     if (v->kind != PICKLE_TUPLE && v->kind != PICKLE_LIST)
         return malformed(l, what);
-    label name;
+    text_quote name;
     if (v->n > LIMIT_TENSOR_DIMS)
         return lora_fail_at(l->err, LORA_E_TOO_MANY, l->at, "tensor %s has %zu axes, the limit is %u",
-                            quoted(&name, l->name), v->n, LIMIT_TENSOR_DIMS);
+                            text_quoted(&name, l->name), v->n, LIMIT_TENSOR_DIMS);
     for (size_t i = 0; i < v->n; i++)
         if (!count_of(v->items[i], &out[i]))
-            return lora_fail_at(l->err, LORA_E_STORAGE, l->at, "tensor %s: axis %zu of its %s", quoted(&name, l->name),
+            return lora_fail_at(l->err, LORA_E_STORAGE, l->at, "tensor %s: axis %zu of its %s", text_quoted(&name, l->name),
                                 i, what);
     *given = v->n;
     return LORA_OK;
@@ -288,10 +279,10 @@ static lora_code read_layout(layout *l, const pickle_value *size, const pickle_v
     }
     if (empty)
         l->entries = 0;
-    label name;
+    text_quote name;
     return fits ? LORA_OK
                 : lora_fail_at(l->err, LORA_E_STORAGE, l->at,
-                               "the sizes and strides of tensor %s multiply beyond 64 bits", quoted(&name, l->name));
+                               "the sizes and strides of tensor %s multiply beyond 64 bits", text_quoted(&name, l->name));
 }
 
 /* C order? The stride of an axis of one entry means nothing. */
@@ -308,18 +299,18 @@ static bool is_packed(const layout *l)
 
 static lora_code check_inside(const layout *l, uint64_t offset, uint64_t available)
 {
-    label name;
+    text_quote name;
     uint64_t end = 0;
     bool fits = checked_add(offset, l->last, &end) && (l->entries == 0 ? offset <= available : end < available);
     if (!fits)
         return lora_fail_at(l->err, LORA_E_STORAGE, l->at,
                             "tensor %s begins at entry %" PRIu64 " and reaches %" PRIu64
                             " further, its storage has %" PRIu64,
-                            quoted(&name, l->name), offset, l->last, available);
+                            text_quoted(&name, l->name), offset, l->last, available);
     if (l->entries > available)
         return lora_fail_at(l->err, LORA_E_STORAGE, l->at,
                             "tensor %s expands to %" PRIu64 " entries, its storage has %" PRIu64,
-                            quoted(&name, l->name), l->entries, available);
+                            text_quoted(&name, l->name), l->entries, available);
     return LORA_OK;
 }
 
@@ -337,10 +328,10 @@ static lora_code dtype_of(const torch_call *call, const torch_storage *s, tensor
     if (strcmp(call->function, "torch._utils._rebuild_tensor_v3") == 0)
         return torch_dtype(call->arguments->items[DTYPE_ARGUMENT], call->at, dtype, l->err);
     *dtype = s->dtype;
-    label name;
+    text_quote name;
     if (s->dtype != DTYPE_COUNT && !s->quantised)
         return LORA_OK;
-    return lora_fail_at(l->err, LORA_E_DTYPE, call->at, "tensor %s of a storage %s", quoted(&name, l->name),
+    return lora_fail_at(l->err, LORA_E_DTYPE, call->at, "tensor %s of a storage %s", text_quoted(&name, l->name),
                         s->quantised ? "of quantised elements" : "without a dtype");
 }
 

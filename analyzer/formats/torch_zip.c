@@ -22,11 +22,6 @@ struct torch_zip_key {
     const tensor_storage *storage; /* once it has been asked for */
 };
 
-const char *torch_zip_quoted(torch_zip_label *l, const char *name)
-{
-    return text_label(l->text, sizeof l->text, name ? name : "?", name ? strlen(name) : 1);
-}
-
 static lora_code no_memory(torch_zip_reader *r)
 {
     return lora_fail(r->err, LORA_E_MEMORY, "out of memory while reading a torch checkpoint");
@@ -46,7 +41,7 @@ static bool is_object(const char *name)
 static void find_object(torch_zip_reader *r)
 {
     size_t n = 0;
-    torch_zip_label l;
+    text_quote l;
     const char *first = r->zip.n ? r->zip.members[0].name : "";
     size_t root = strcspn(first, "/");
     bool decided = false;
@@ -64,7 +59,7 @@ static void find_object(torch_zip_reader *r)
         r->root_bytes = strlen(r->object->name) - strlen(TORCH_ZIP_OBJECT);
     if (n > 1)
         observe(r->seen, SEEN_ARCHIVE_CONFLICT, r->object->entry_offset, TORCH_ZIP_OBJECT,
-                "the archive has %zu members data.pkl; %s is taken, as PyTorch would", n, torch_zip_quoted(&l, r->object->name));
+                "the archive has %zu members data.pkl; %s is taken, as PyTorch would", n, text_quoted(&l, r->object->name));
 }
 
 const char *torch_zip_in_root(const torch_zip_reader *r, const zip_member *m)
@@ -126,7 +121,7 @@ static lora_code read_byteorder(torch_zip_reader *r)
     lora_code code = zip_load_some(r->f, m, TORCH_ZIP_PEEK_BYTES, &text, &n, r->err);
     if (code != LORA_OK)
         return code;
-    torch_zip_label l;
+    text_quote l;
     bool little = n == 6 && memcmp(text, "little", 6) == 0;
     r->big_endian = n == 3 && memcmp(text, "big", 3) == 0;
     if (!little && !r->big_endian)
@@ -157,16 +152,16 @@ static lora_code find_storage(void *ctx, const char *key, uint64_t bytes, uint64
 {
     torch_zip_reader *r = ctx;
     torch_zip_key *k = find_key(r, key);
-    torch_zip_label l;
+    text_quote l;
     if (!k)
-        return lora_fail_at(err, LORA_E_STORAGE_MISSING, at, "the archive has no member for storage %s", torch_zip_quoted(&l, key));
+        return lora_fail_at(err, LORA_E_STORAGE_MISSING, at, "the archive has no member for storage %s", text_quoted(&l, key));
     const zip_member *m = &r->zip.members[k->i];
     if (m->bytes < bytes)
-        return lora_fail_at(err, LORA_E_STORAGE, at, "storage %s should have %" PRIu64 " bytes, member %" PRIu64, torch_zip_quoted(&l, key),
+        return lora_fail_at(err, LORA_E_STORAGE, at, "storage %s should have %" PRIu64 " bytes, member %" PRIu64, text_quoted(&l, key),
                             bytes, m->bytes);
     if (m->bytes > bytes && r->seen->n < LIMIT_OBSERVATIONS)
         observe(r->seen, SEEN_ARCHIVE_HIDDEN, m->data_offset, m->name,
-                "storage %s has %" PRIu64 " bytes, its member %" PRIu64 ": no tensor can reach the others", torch_zip_quoted(&l, key),
+                "storage %s has %" PRIu64 " bytes, its member %" PRIu64 ": no tensor can reach the others", text_quoted(&l, key),
                 bytes, m->bytes);
     if (!k->storage) {
         tensor_storage *s = zip_storage(m, r->mem);
@@ -189,11 +184,11 @@ pickle_source torch_zip_source(const torch_zip_reader *r, const zip_member *m, c
 /* What follows the object's pickle in its member. */
 static lora_code scan_rest(torch_zip_reader *r, const pickle_source *s, size_t at)
 {
-    torch_zip_label l;
+    text_quote l;
     if (at == s->length)
         return LORA_OK;
     observe(r->seen, SEEN_PICKLE_ANOMALY, pickle_place(s, at), s->member, "%zu bytes follow the pickle of member %s", s->length - at,
-            torch_zip_quoted(&l, s->member));
+            text_quoted(&l, s->member));
     pickle_source rest = *s;
     rest.bytes += at;
     rest.length -= at;

@@ -8,6 +8,7 @@
 #define LORAUDIT_TORCH_ZIP_PARTS_H
 
 #include "analyzer/formats/pickle.h"
+#include "analyzer/base/text.h"
 #include "analyzer/formats/zip.h"
 
 enum { TORCH_ZIP_PEEK_BYTES = 512 };
@@ -31,13 +32,6 @@ typedef struct {
     bool big_endian;
     uint64_t scan_left; /* bytes that may still be scanned */
 } torch_zip_reader;
-
-typedef struct {
-    char text[160];
-} torch_zip_label;
-
-/* torch_zip_quoted - the name of a member or a storage, for a message. */
-const char *torch_zip_quoted(torch_zip_label *l, const char *name);
 
 /* torch_zip_in_root - the name behind the root folder; NULL when it is elsewhere. */
 const char *torch_zip_in_root(const torch_zip_reader *r, const zip_member *m);

@@ -24,9 +24,9 @@ static bool ends_with(const char *s, const char *end)
  * or NULL for what is to be said beside another note on the same member. */
 static void stray(torch_zip_reader *r, const zip_member *m, const char *subject, const char *what)
 {
-    torch_zip_label l;
+    text_quote l;
     if (r->seen->n < LIMIT_OBSERVATIONS)
-        observe(r->seen, SEEN_ARCHIVE_STRAY, m->data_offset, subject, "member %s %s", torch_zip_quoted(&l, m->name), what);
+        observe(r->seen, SEEN_ARCHIVE_STRAY, m->data_offset, subject, "member %s %s", text_quoted(&l, m->name), what);
     else
         r->seen->n_dropped++;
 }
@@ -56,7 +56,7 @@ static bool differs_in_case(const char *name)
 /* Members that no checkpoint of this kind has. */
 static void check_place(torch_zip_reader *r, const zip_member *m)
 {
-    torch_zip_label l;
+    text_quote l;
     const char *name = torch_zip_in_root(r, m);
     size_t length = strlen(m->name);
     if (length > 0 && m->name[length - 1] == '/' && m->bytes == 0)
@@ -64,7 +64,7 @@ static void check_place(torch_zip_reader *r, const zip_member *m)
     if (name && differs_in_case(name) && r->seen->n < LIMIT_OBSERVATIONS)
         observe(r->seen, SEEN_ARCHIVE_CONFLICT, m->data_offset, m->name,
                 "member %s differs from a record of the checkpoint only in case, which PyTorch does not mind",
-                torch_zip_quoted(&l, m->name));
+                text_quoted(&l, m->name));
     else if (ends_with(m->name, ".py") || (name && strncmp(name, "code/", 5) == 0))
         stray(r, m, m->name, "is Python source, which loaders of TorchScript compile");
     else if (!name)
@@ -117,7 +117,7 @@ static lora_code look_at(torch_zip_reader *r, const zip_member *m, bool is_data)
 {
     unsigned char *head;
     size_t n;
-    torch_zip_label l;
+    text_quote l;
     if (m->stored_bytes == 0)
         return LORA_OK;
     lora_code code = zip_load_some(r->f, m, TORCH_ZIP_PEEK_BYTES, &head, &n, r->err);
@@ -133,7 +133,7 @@ static lora_code look_at(torch_zip_reader *r, const zip_member *m, bool is_data)
                 "the %" PRIu64 " hidden bytes at byte %" PRIu64 " begin like a pickle", m->stored_bytes, m->data_offset);
     else if (pickle && m->name && m->entry_offset == m->local_offset && r->seen->n < LIMIT_OBSERVATIONS)
         observe(r->seen, SEEN_ARCHIVE_HIDDEN, m->data_offset, m->name, "the unlisted member %s begins like a pickle",
-                torch_zip_quoted(&l, m->name));
+                text_quoted(&l, m->name));
     return pickle ? scan_member(r, m, is_data) : LORA_OK;
 }
 
@@ -141,7 +141,7 @@ static lora_code look_at(torch_zip_reader *r, const zip_member *m, bool is_data)
 static lora_code look_behind(torch_zip_reader *r, const zip_member *m)
 {
     zip_member tail;
-    torch_zip_label l;
+    text_quote l;
     if (m->bytes >= r->scan_left)
         return LORA_OK; /* too much was before it: that has been said of what could be a pickle */
     r->scan_left -= m->bytes;
@@ -151,7 +151,7 @@ static lora_code look_behind(torch_zip_reader *r, const zip_member *m)
     if (r->seen->n < LIMIT_OBSERVATIONS)
         observe(r->seen, SEEN_ARCHIVE_HIDDEN, tail.data_offset, m->name,
                 "%" PRIu64 " bytes follow the end of the deflate stream of member %s", tail.stored_bytes,
-                torch_zip_quoted(&l, m->name));
+                text_quoted(&l, m->name));
     else
         r->seen->n_dropped++;
     return look_at(r, &tail, false);

@@ -18,11 +18,6 @@
 
 enum { DEFLATE_RATIO = 1032, DEFLATE_SLACK = 64 }; /* a bit of a block gives at most 258 bytes, twice 4 bits a symbol */
 
-const char *zip_quoted(zip_label *l, const char *name)
-{
-    return name ? text_label(l->text, sizeof l->text, name, strlen(name)) : "without a name";
-}
-
 /* Keeps the first code, as r->broken keeps the first message. */
 static void wrong(zip_reader *r, lora_code code)
 {
@@ -157,12 +152,12 @@ static int by_name(const void *left, const void *right)
 
 static lora_code check_names(zip_reader *r)
 {
-    zip_label l;
+    text_quote l;
     for (size_t i = 0; i < r->n; i++) {
         const char *how = escapes(r->entries[i].name, r->entries[i].name_length);
         if (how)
             zip_note(r->seen, SEEN_ARCHIVE_TRAVERSAL, r->members[i].entry_offset, r->members[i].name, "the name %s %s",
-                     zip_quoted(&l, r->members[i].name), how);
+                     text_quoted(&l, r->members[i].name), how);
     }
     if (r->n < 2)
         return LORA_OK;
@@ -180,7 +175,7 @@ static lora_code check_names(zip_reader *r)
     for (size_t i = 1; i < n; i++)
         if (keys[i].hash == keys[i - 1].hash && strcmp(keys[i].m->name, keys[i - 1].m->name) == 0)
             zip_note(r->seen, SEEN_ARCHIVE_CONFLICT, keys[i].m->entry_offset, keys[i].m->name,
-                     "two members are named %s: readers differ in which they take", zip_quoted(&l, keys[i].m->name));
+                     "two members are named %s: readers differ in which they take", text_quoted(&l, keys[i].m->name));
     free(keys);
     return LORA_OK;
 }
@@ -212,11 +207,11 @@ static void check_unicode_name(zip_reader *r, const zip_entry *e, const zip_memb
         size_t length = bytes_le16(extra + i + 2);
         if (length > n - i - 4)
             return;
-        zip_label l;
+        text_quote l;
         if (bytes_le16(extra + i) == ZIP_EXTRA_UNICODE_NAME && length >= 5 &&
             (length - 5 != e->name_length || memcmp(extra + i + 9, e->name, e->name_length) != 0))
             zip_note(r->seen, SEEN_ARCHIVE_CONFLICT, m->entry_offset, m->name, "member %s has a second, different name",
-                     zip_quoted(&l, m->name));
+                     text_quoted(&l, m->name));
         i += 4 + length;
     }
 }
@@ -238,27 +233,27 @@ static bool read_sizes(const zip_reader *r, const unsigned char *p, zip_member *
 
 static void check_entry(zip_reader *r, const zip_entry *e, zip_member *m)
 {
-    zip_label l;
+    text_quote l;
     uint64_t most;
     if (e->flags & ZIP_FLAGS_ENCRYPTED)
         zip_note(r->seen, SEEN_ARCHIVE_ENCRYPTED, m->entry_offset, m->name,
-                 "member %s is flagged as encrypted (flags %#06" PRIx16 ")", zip_quoted(&l, m->name), e->flags);
+                 "member %s is flagged as encrypted (flags %#06" PRIx16 ")", text_quoted(&l, m->name), e->flags);
     if (e->method != ZIP_METHOD_STORED && e->method != ZIP_METHOD_DEFLATED) {
         wrong(r, lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->entry_offset, "member %s has the unknown method %" PRIu16,
-                              zip_quoted(&l, m->name), e->method));
+                              text_quoted(&l, m->name), e->method));
     } else if (!m->deflated && m->bytes != m->stored_bytes) {
         wrong(r, lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->entry_offset,
                               "the stored member %s has %" PRIu64 " bytes in the file, and %" PRIu64 " taken out",
-                              zip_quoted(&l, m->name), m->stored_bytes, m->bytes));
+                              text_quoted(&l, m->name), m->stored_bytes, m->bytes));
     } else if (m->deflated && checked_mul(m->stored_bytes, DEFLATE_RATIO, &most) && m->bytes > most + DEFLATE_SLACK) {
         wrong(r, lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->entry_offset,
-                              "member %s cannot inflate from %" PRIu64 " bytes to %" PRIu64, zip_quoted(&l, m->name),
+                              "member %s cannot inflate from %" PRIu64 " bytes to %" PRIu64, text_quoted(&l, m->name),
                               m->stored_bytes, m->bytes));
     }
     if (e->lost || m->local_offset > r->f->size || r->f->size - m->local_offset < ZIP_LOCAL_BYTES)
         wrong(r, lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->entry_offset,
                               "member %s has no local header inside the file of %" PRIu64 " bytes",
-                              zip_quoted(&l, m->name), r->f->size));
+                              text_quoted(&l, m->name), r->f->size));
 }
 
 static lora_code read_entries(zip_reader *r)

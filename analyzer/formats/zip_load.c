@@ -14,8 +14,8 @@ enum { FIRST_BYTES = 16384, IN_BYTES = 16384 };
 
 static lora_code no_memory(const zip_member *m, lora_error *err)
 {
-    zip_label l;
-    return lora_fail(err, LORA_E_MEMORY, "no memory for the archive's member %s", zip_quoted(&l, m->name));
+    text_quote l;
+    return lora_fail(err, LORA_E_MEMORY, "no memory for the archive's member %s", text_quoted(&l, m->name));
 }
 
 /* Bytes as they come, one beyond the end kept free for a NUL. */
@@ -108,7 +108,7 @@ lora_code zip_load_some(const file *f, const zip_member *m, uint64_t limit, unsi
 
 static lora_code inflate_all(const file *f, const zip_member *m, uint64_t limit, growing *g, lora_error *err)
 {
-    zip_label l;
+    text_quote l;
     uint64_t used;
     lora_code code = inflate_some(f, m, m->bytes + 1, g, &used, err);
     if (code != LORA_OK || (used && g->n == m->bytes))
@@ -116,10 +116,10 @@ static lora_code inflate_all(const file *f, const zip_member *m, uint64_t limit,
     if (g->n > limit)
         return lora_fail_at(err, LORA_E_INFLATES_TOO_LARGE, m->data_offset,
                             "member %s inflates to more than the limit of %" PRIu64 " bytes",
-                            zip_quoted(&l, m->name), limit);
+                            text_quoted(&l, m->name), limit);
     const char *how = used ? "it has" : g->n > m->bytes ? "it has at least" : "it breaks after";
     return lora_fail_at(err, LORA_E_INFLATE, m->data_offset,
-                        "member %s does not inflate to the %" PRIu64 " bytes of the directory: %s %zu", zip_quoted(&l, m->name),
+                        "member %s does not inflate to the %" PRIu64 " bytes of the directory: %s %zu", text_quoted(&l, m->name),
                         m->bytes, how, g->n);
 }
 
@@ -135,21 +135,21 @@ static uint32_t crc_of(const unsigned char *p, size_t n)
 
 void zip_check(const zip_member *m, const unsigned char *bytes, size_t n, observations *seen)
 {
-    zip_label l;
+    text_quote l;
     uint32_t crc = n == m->bytes ? crc_of(bytes, n) : m->crc;
     if (crc != m->crc)
         observe(seen, SEEN_CHECKSUM, m->data_offset, m->name,
-                "member %s has the CRC-32 %08" PRIx32 ", its directory says %08" PRIx32, zip_quoted(&l, m->name), crc, m->crc);
+                "member %s has the CRC-32 %08" PRIx32 ", its directory says %08" PRIx32, text_quoted(&l, m->name), crc, m->crc);
 }
 
 lora_code zip_load(const file *f, const zip_member *m, uint64_t limit, observations *seen, unsigned char **bytes,
                    lora_error *err)
 {
-    zip_label l;
+    text_quote l;
     growing g = {0};
     if (m->bytes > limit)
         return lora_fail_at(err, LORA_E_INFLATES_TOO_LARGE, m->entry_offset,
-                            "member %s has %" PRIu64 " bytes, the limit is %" PRIu64, zip_quoted(&l, m->name), m->bytes, limit);
+                            "member %s has %" PRIu64 " bytes, the limit is %" PRIu64, text_quoted(&l, m->name), m->bytes, limit);
     lora_code code = m->deflated ? inflate_all(f, m, limit, &g, err) : read_stored(f, m, m->bytes, &g, err);
     if (code != LORA_OK) {
         free(g.bytes);

@@ -43,9 +43,9 @@ typedef struct {
 
 static void differs(zip_reader *r, const zip_member *m, const char *what)
 {
-    zip_label l;
+    text_quote l;
     zip_note(r->seen, SEEN_ARCHIVE_CONFLICT, m->local_offset, m->name,
-             "the local header of member %s has another %s than the directory", zip_quoted(&l, m->name), what);
+             "the local header of member %s has another %s than the directory", text_quoted(&l, m->name), what);
 }
 
 /* ---- what follows a member ---- */
@@ -120,7 +120,7 @@ static void compare(zip_reader *r, size_t i, const unsigned char *p, size_t n)
     uint16_t flags = bytes_le16(p + 6);
     size_t name_length = bytes_le16(p + 26), extra_length = bytes_le16(p + 28), at = 0;
     bool late = (flags & ZIP_FLAG_DESCRIPTOR) != 0;
-    zip_label l;
+    text_quote l;
     if (name_length != e->name_length || memcmp(p + ZIP_LOCAL_BYTES, e->name, name_length) != 0)
         differs(r, m, "name");
     if (bytes_le16(p + 8) != e->method)
@@ -128,7 +128,7 @@ static void compare(zip_reader *r, size_t i, const unsigned char *p, size_t n)
     if ((flags & ZIP_FLAGS_ENCRYPTED) != (e->flags & ZIP_FLAGS_ENCRYPTED))
         zip_note(r->seen, SEEN_ARCHIVE_ENCRYPTED, m->local_offset, m->name,
                  "member %s is flagged as encrypted in only one of its headers (local flags %#06" PRIx16 ")",
-                 zip_quoted(&l, m->name), flags);
+                 text_quoted(&l, m->name), flags);
     if (bytes_le32(p + 14) != m->crc && !(late && bytes_le32(p + 14) == 0))
         differs(r, m, "CRC-32");
     size_t seen = n - ZIP_LOCAL_BYTES > name_length ? n - ZIP_LOCAL_BYTES - name_length : 0;
@@ -142,9 +142,9 @@ static void compare(zip_reader *r, size_t i, const unsigned char *p, size_t n)
 /* A member whose data cannot be had is left with none. */
 static void lose(zip_reader *r, size_t i, const char *why)
 {
-    zip_label l;
+    text_quote l;
     zip_member *m = &r->members[i];
-    lora_code code = lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->local_offset, "member %s: %s", zip_quoted(&l, m->name), why);
+    lora_code code = lora_fail_at(&r->broken, LORA_E_ZIP_MEMBER, m->local_offset, "member %s: %s", text_quoted(&l, m->name), why);
     if (r->code == LORA_OK)
         r->code = code;
     r->entries[i].lost = true;
@@ -156,7 +156,7 @@ static void own(cover *c, size_t i, const unsigned char *p, size_t n)
 {
     zip_reader *r = c->r;
     zip_member *m = &r->members[i];
-    zip_label a, b;
+    text_quote a, b;
     uint64_t size = r->f->size;
     if (n < ZIP_LOCAL_BYTES || memcmp(p, ZIP_LOCAL_MARK, 4) != 0) {
         lose(r, i, "there is no local header where the directory says");
@@ -173,7 +173,7 @@ static void own(cover *c, size_t i, const unsigned char *p, size_t n)
         compare(r, i, p, n);
     if (m->local_offset < c->end)
         zip_note(r->seen, SEEN_ARCHIVE_CONFLICT, m->local_offset, m->name, "member %s begins inside of %s",
-                 zip_quoted(&a, m->name), c->last ? zip_quoted(&b, c->last->name) : "the directory");
+                 text_quoted(&a, m->name), c->last ? text_quoted(&b, c->last->name) : "the directory");
     uint64_t end = m->data_offset + m->stored_bytes;
     if (end < c->end)
         return;
@@ -207,12 +207,12 @@ static lora_code meet_member(cover *c, size_t i)
 /* The directory and the end records own bytes like members do; a member may not lie across them. */
 static lora_code meet_directory(cover *c, uint64_t begin, uint64_t end)
 {
-    zip_label l;
+    text_quote l;
     if (begin == end)
         return LORA_OK;
     if (begin < c->end)
         zip_note(c->r->seen, SEEN_ARCHIVE_CONFLICT, begin, NULL, "the directory begins inside of %s",
-                 c->last ? zip_quoted(&l, c->last->name) : "itself");
+                 c->last ? text_quoted(&l, c->last->name) : "itself");
     lora_code code = reach(c, begin);
     c->descriptor = false;
     c->last = NULL;

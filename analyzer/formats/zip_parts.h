@@ -14,6 +14,7 @@
 #define LORAUDIT_ZIP_PARTS_H
 
 #include "analyzer/formats/window.h"
+#include "analyzer/base/text.h"
 #include "analyzer/formats/zip.h"
 
 enum {
@@ -68,13 +69,6 @@ typedef struct {
     file_window headers;
     unsigned char *piece; /* ZIP_PIECE_BYTES, once hidden bytes are met; malloc'd */
 } zip_reader;
-
-typedef struct {
-    char text[160];
-} zip_label;
-
-/* zip_quoted - the name of a member, for a message. */
-const char *zip_quoted(zip_label *l, const char *name);
 
 /* zip_fatal - does the code say that nothing more can be learnt? */
 static inline bool zip_fatal(lora_code code)

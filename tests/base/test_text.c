@@ -242,6 +242,9 @@ static void a_label_is_quoted_escaped_short_and_never_too_long(void **state)
     char out[160], name[4000];
     assert_string_equal(text_label(out, sizeof out, "a\nb", 3), "\"a\\x0ab\"");
     assert_string_equal(text_label(out, sizeof out, "", 0), "\"\"");
+    text_quote quote;
+    assert_string_equal(text_quoted(&quote, "a\nb"), "\"a\\x0ab\"");
+    assert_string_equal(text_quoted(&quote, NULL), "without a name");
     static const char *const pieces[] = {"x",    "\xCC\x81", "\xE4\xB8\xAD", "\xF0\x9F\x98\x80",
                                          "\x1b", "\x80",     "\xE2\x80\xAE", "a\xCC\x81"};
     for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
