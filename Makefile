@@ -32,6 +32,7 @@ CFLAGS_ALL  = $(STD) -g $(OPT) $(WARN) $(WERROR) -I. $(PKG_CFLAGS) -pthread $(CF
 LIB_SRC     := $(sort $(filter-out analyzer/cli/main.c,$(wildcard analyzer/*/*.c spectral/*.c spectral/*/*.c classifiers/*.c)))
 LIB_OBJ     := $(LIB_SRC:%.c=$(B)/%.o)
 MAIN_OBJ    := $(B)/analyzer/cli/main.o
+$(LIB_OBJ): OPT += $(if $(filter release,$(VARIANT)),-O3)
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
 SUPPORT     := $(B)/tests/libsupport.a
 TEST_SRC    := $(sort $(wildcard tests/*/test_*.c))

@@ -311,6 +311,10 @@ const lora_factor *method_factor(const lora_module *mod, char which)
 /* What computing it takes on one worker, against what a file of this size may make a run allocate. */
 static bool check_memory(builder *b, const spectral_module *matrices)
 {
+    enum { SMALL_RANK = 64, SMALL_ENTRIES = 1 << 18 }; /* far below any limit: nearly every module */
+    if (!b->mod.more && b->more.kind == SPECTRAL_PRODUCT && !b->more.core.t && b->more.groups < 2 && b->mod.b.t &&
+        b->mod.r <= SMALL_RANK && b->mod.a.rows * b->mod.a.cols <= SMALL_ENTRIES && b->mod.b.rows * b->mod.b.cols <= SMALL_ENTRIES)
+        return true;
     uint64_t needed = spectral_module_memory(matrices, NULL), limit = 0;
     if (!checked_add(b->p->file_bytes, b->p->file_bytes / 2, &limit) || !checked_add(limit, LIMIT_MODULE_MEMORY, &limit) ||
         needed <= limit)

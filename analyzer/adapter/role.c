@@ -195,7 +195,9 @@ const char *component_of_path(const char *path)
     for (size_t i = 0; i < sizeof starts / sizeof *starts && !component; i++)
         if (*path == *starts[i].start && strncmp(path, starts[i].start, strlen(starts[i].start)) == 0)
             component = starts[i].component;
-    if ((!component || strcmp(component, "transformer") == 0) && is_unet_path(path))
+    if (component && strcmp(component, "transformer") != 0)
+        return component;
+    if (is_unet_path(path))
         return "unet";
     if (component)
         return component;

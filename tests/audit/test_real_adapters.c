@@ -63,7 +63,8 @@ static bool next_line(FILE *f, manifest_line *line)
     char *slash = strchr(field[0], '/');
     if (slash)
         *slash = '+';
-    snprintf(line->path, sizeof line->path, FOLDER "/%s/%s", field[0], field[1]);
+    int n = snprintf(line->path, sizeof line->path, FOLDER "/%s/%s", field[0], field[1]);
+    assert_true(n > 0 && (size_t)n < sizeof line->path);
     snprintf(line->container, sizeof line->container, "%s", field[5]);
     line->pairs = (size_t)strtoul(field[8], NULL, 10);
     snprintf(line->ranks, sizeof line->ranks, "%s", field[9]);
