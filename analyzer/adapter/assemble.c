@@ -150,9 +150,7 @@ static lora_code add_module(adapter_builder *b, lora_module *mod)
         return code;
     if (!check_magnitude(b, mod, &skip))
         return builder_out_of_memory(b);
-    if (skip.reason)
-        ;
-    else if (!usable)
+    if (!usable)
         skip.reason = "its alpha tensor is no finite number, so the scale is unknown";
     else if (is_stack_of_experts(b, mod, &values))
         skip.reason = "factors of several experts in one pair (target_parameters) are not computed yet";
@@ -192,9 +190,12 @@ static lora_code make_experts(adapter_builder *b, const method_parts *p, lora_mo
         lora_module one = *mod;
         method_expert(p, i, &one);
         one.name = builder_text(b, arena_printf(b->mem, "%s.experts.%llu", name, (unsigned long long)i));
+        size_t skipped = out->n_skipped;
         lora_code code = b->no_memory ? builder_out_of_memory(b) : add_module(b, &one);
         if (code != LORA_OK)
             return code;
+        if (out->n_skipped > skipped) /* for a reason that all experts share: said once, for there is one place a tensor */
+            break;
     }
     return LORA_OK;
 }

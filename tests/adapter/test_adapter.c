@@ -352,6 +352,22 @@ static void magnitudes_must_fit_and_be_numbers(void **state)
     }
 }
 
+/* What speaks against one expert speaks against all: one entry, for the list has no more places than the file has tensors. */
+static void a_stack_of_experts_is_skipped_as_one(void **state)
+{
+    (void)state;
+    static const float nan4[4] = {1, 1, NAN, 1};
+    bench b;
+    bench_open(&b);
+    ADD(&b, "model.layers.0.mlp.up_proj.lora_a", 16, 2, 8);
+    ADD(&b, "model.layers.0.mlp.up_proj.lora_b", 16, 4, 2);
+    tensors_add(&b.t, "model.layers.0.mlp.up_proj.m", "F32", 1, (uint64_t[]){4}, nan4, sizeof nan4);
+    bench_read(&b);
+    assert_int_equal(b.a.n_modules, 0);
+    assert_int_equal(b.a.n_skipped, 1);
+    bench_close(&b);
+}
+
 /* ComfyUI and diffusers read an alpha beside PEFT's names where no config speaks; PEFT's own files have none. */
 static void an_alpha_beside_pefts_names_counts_where_no_config_speaks(void **state)
 {
@@ -611,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_name_like_a_factor_that_is_not_known_is_no_clean_file),
         cmocka_unit_test(factors_of_two_adapters_on_one_module_are_ambiguous),
         cmocka_unit_test(magnitudes_must_fit_and_be_numbers),
+        cmocka_unit_test(a_stack_of_experts_is_skipped_as_one),
         cmocka_unit_test(an_alpha_beside_pefts_names_counts_where_no_config_speaks),
         cmocka_unit_test(a_bias_beside_a_pair_does_not_take_the_pair_away),
         cmocka_unit_test(a_peft_config_does_not_scale_a_diffusers_file),
