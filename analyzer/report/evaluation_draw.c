@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put_quoted(strbuf *out, const char *s, size_t n)
@@ -156,4 +157,38 @@ void draw_rows(strbuf *out, const draw_axis *a, const draw_row *rows, size_t n)
         if (r->note)
             draw_text(out, a->x + a->width, y + 4, "end", "class=\"m\"", r->note, 0);
     }
+}
+
+/* --- lists --- */
+
+bool draw_list_open(draw_list *l, size_t room)
+{
+    *l = (draw_list){.rows = calloc(room + 1, sizeof *l->rows), .notes = calloc(room + 1, sizeof *l->notes),
+                    .names = calloc(room + 1, sizeof *l->names)};
+    return l->rows && l->notes && l->names;
+}
+
+void draw_list_close(draw_list *l)
+{
+    for (size_t i = 0; l->names && i < l->n; i++)
+        strbuf_free(&l->names[i]);
+    free(l->names);
+    free(l->notes);
+    free(l->rows);
+}
+
+draw_row *draw_list_add(draw_list *l, const char *label)
+{
+    draw_row *row = &l->rows[l->n];
+    *row = (draw_row){.label = label, .at = {NAN, NAN, NAN}, .spread = {NAN, NAN, NAN}};
+    l->n++;
+    return row;
+}
+
+void draw_list_mark(draw_list *l, draw_row *row, draw_mark mark, double at, double spread)
+{
+    row->at[mark] = at;
+    row->spread[mark] = spread;
+    double end = at + (isfinite(spread) ? spread : 0);
+    l->largest = isfinite(end) ? fmax(l->largest, end) : l->largest;
 }

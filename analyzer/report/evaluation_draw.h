@@ -8,6 +8,8 @@
 
 #include "analyzer/base/text.h"
 
+#include <stdbool.h>
+
 #define INK "#1f2328"
 #define MUTED "#57606a"
 #define RULE "#d8dee4"
@@ -42,7 +44,7 @@ typedef struct {
     const char *empty; /* said in place of rows when there are none */
 } draw_axis;
 
-enum { DRAW_ROW = 24, DRAW_AXIS = 34 };
+enum { DRAW_ROW = 21, DRAW_AXIS = 34 };
 
 /* draw_rows - all of it; its height is draw_rows_height. Marks beyond the axis stand at its end with an arrow. */
 void draw_rows(strbuf *out, const draw_axis *axis, const draw_row *rows, size_t n);
@@ -50,5 +52,22 @@ double draw_rows_height(size_t n);
 
 /* draw_ceiling - an axis end that holds x, and its step: 0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5 or 10. */
 double draw_ceiling(double x, double *step);
+
+/* Rows that are put together one by one. */
+typedef struct {
+    draw_row *rows;
+    char (*notes)[48];
+    strbuf *names; /* labels that had to be put together */
+    size_t n;
+    double largest; /* of all marks and the ends of their whiskers */
+} draw_list;
+
+/* draw_list_open - with room for this many rows; false without memory, and then to be closed as well. */
+bool draw_list_open(draw_list *l, size_t room);
+void draw_list_close(draw_list *l);
+
+/* draw_list_add - a row without marks; its label is borrowed. draw_list_mark - a mark of it; spread NaN: without whisker */
+draw_row *draw_list_add(draw_list *l, const char *label);
+void draw_list_mark(draw_list *l, draw_row *row, draw_mark mark, double at, double spread);
 
 #endif

@@ -130,14 +130,16 @@ static void set_axis(plot *p, const range_result *r)
 void evaluation_svg_intervals(strbuf *out, double x, double y, double width, double height, const range_result *r)
 {
     char said[96], number[16];
+    const range_method *m = &r->methods[SIZE_LORAUDIT];
     strbuf name = {0};
     plot p = {.left = x + 40, .top = y + 42, .width = width - 44, .height = height - 42 - 24};
     evaluation_svg_name(&name, r);
     draw_text(out, x, y + 12, "start", "class=\"b\"", name.data ? name.data : "", 40);
     out->failed |= name.failed;
     strbuf_free(&name);
-    snprintf(said, sizeof said, "%s %% of %zu intervals hold the truth", evaluation_percent(number, r->methods[SIZE_LORAUDIT].coverage),
-             r->n_answers);
+    int n = snprintf(said, sizeof said, "%s %% of %zu intervals", evaluation_percent(number, m->coverage), r->n_answers);
+    if (m->abstained > 0)
+        snprintf(said + n, sizeof said - (size_t)n, ", %s %% none", evaluation_percent(number, m->abstained));
     draw_text(out, x, y + 29, "start", "class=\"m\"", said, 0);
     if (r->n_sizes == 0)
         return;

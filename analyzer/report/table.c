@@ -1,6 +1,9 @@
 /* table.c - the scan as a table for people: a line an adapter, its findings below it, the sums at the end.
  *
  *     ADAPTER                LAYOUT       MODS   RANK     ‖ΔW‖        σ₁      SAMPLES
+ *
+ * The last three columns share their room. In 80 columns SAMPLES has 12 of it, which short answers fit; a longer one takes what the numbers
+ * beside it do not need, so that no row loses a value, an interval, or a part of its path. Wider tables have room for all.
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "analyzer/report/table_text.h"
@@ -9,11 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIZE_COLUMNS = 12, FIXED_COLUMNS = 46 + SIZE_COLUMNS, MIN_PATH_COLUMNS = 12 };
+enum { SIZE_COLUMNS = 12, LONG_SIZE_COLUMNS = 16, NUMBER_COLUMNS = 9, FIXED_COLUMNS = 46, MIN_PATH_COLUMNS = 12, USUAL_COLUMNS = 80 };
+
+static size_t size_columns(const report_context *ctx)
+{
+    return ctx->columns >= USUAL_COLUMNS + LONG_SIZE_COLUMNS - SIZE_COLUMNS ? LONG_SIZE_COLUMNS : SIZE_COLUMNS;
+}
 
 static size_t path_columns(const report_context *ctx)
 {
-    return ctx->columns > FIXED_COLUMNS + MIN_PATH_COLUMNS ? ctx->columns - FIXED_COLUMNS : MIN_PATH_COLUMNS;
+    size_t fixed = FIXED_COLUMNS + size_columns(ctx);
+    return ctx->columns > fixed + MIN_PATH_COLUMNS ? ctx->columns - fixed : MIN_PATH_COLUMNS;
 }
 
 static void table_begin(strbuf *out, const report_context *ctx)
@@ -24,7 +33,8 @@ static void table_begin(strbuf *out, const report_context *ctx)
     }
     table_style(out, ctx, "1");
     table_cell(out, "ADAPTER", path_columns(ctx), ALIGN_LEFT);
-    strbuf_puts(out, " LAYOUT       MODS   RANK     ‖ΔW‖        σ₁      SAMPLES");
+    strbuf_puts(out, " LAYOUT       MODS   RANK     ‖ΔW‖        σ₁ ");
+    table_cell(out, "SAMPLES", size_columns(ctx), ALIGN_RIGHT);
     table_style(out, ctx, NULL);
     strbuf_putc(out, '\n');
 }
@@ -56,33 +66,47 @@ static void put_rank(strbuf *out, const lora_record *r)
     table_cell(out, text, 6, ALIGN_RIGHT);
 }
 
-/* At most four digits, thousands as k, M, …; the bounds of an interval are rounded outward. */
-static void size_text(char out[24], double x, double (*rounded)(double))
+/* At most four columns: "9999", "12k", "1.2M"; the bounds of an interval are rounded outward. */
+static void size_text(char out[16], double x, double (*rounded)(double))
 {
-    static const char units[] = " kMGTPE";
+    static const char units[] = "\0kMGTPE";
+    double shown = rounded(x);
     size_t k = 0;
-    for (; x >= 10000 && units[k + 1]; k++)
+    for (double limit = 10000; shown >= limit && units[k + 1]; limit = 1000) {
+        k++;
         x /= 1000;
-    snprintf(out, 24, k > 0 ? "%.4g%c" : "%.4g", rounded(x), units[k]);
+        shown = x < 10 ? rounded(10 * x) / 10 : rounded(x);
+    }
+    snprintf(out, 16, "%.4g%.1s", shown, &units[k]);
 }
 
-/* "20 (11-34)" as estimated, the interval alone where that does not fit; a plain number as declared. */
-static void put_samples(strbuf *out, const lora_record *r)
+/* "20 (11-34)" as estimated; the length of a text that is at most LONG_SIZE_COLUMNS wide up to 999E. */
+static size_t estimate_text(char out[64], const size_answer *a)
 {
-    if (r->estimate) {
-        const size_answer *a = &r->estimate->answer;
-        char value[24], low[24], high[24], text[80];
-        size_text(value, a->value, round);
-        size_text(low, a->low, floor);
-        size_text(high, a->high, ceil);
-        if (snprintf(text, sizeof text, "%s (%s-%s)", value, low, high) > SIZE_COLUMNS)
-            snprintf(text, sizeof text, "(%s-%s)", low, high);
-        table_cell(out, text, SIZE_COLUMNS, ALIGN_RIGHT);
-    } else if (r->declared.present) {
-        table_count(out, (unsigned long long)r->declared.value, SIZE_COLUMNS);
-    } else {
-        table_cell(out, "-", SIZE_COLUMNS, ALIGN_RIGHT);
+    char value[16], low[16], high[16];
+    size_text(value, a->value, round);
+    size_text(low, a->low, floor);
+    size_text(high, a->high, ceil);
+    return (size_t)snprintf(out, 64, "%s (%s-%s)", value, low, high);
+}
+
+/* ‖ΔW‖, σ₁, and the samples: estimated with their interval, or a plain number as declared. */
+static void put_numbers(strbuf *out, const report_context *ctx, const lora_record *r)
+{
+    char estimate[64] = "-";
+    size_t columns = NUMBER_COLUMNS, room = size_columns(ctx);
+    if (r->estimate && estimate_text(estimate, &r->estimate->answer) > room) {
+        columns -= (LONG_SIZE_COLUMNS - room) / 2;
+        room = LONG_SIZE_COLUMNS;
     }
+    table_number(out, r->frobenius, columns);
+    strbuf_putc(out, ' ');
+    table_number(out, r->spectral, columns);
+    strbuf_putc(out, ' ');
+    if (!r->estimate && r->declared.present)
+        table_count(out, (unsigned long long)r->declared.value, room);
+    else
+        table_cell(out, estimate, room, ALIGN_RIGHT);
 }
 
 static void table_record(strbuf *out, const report_context *ctx, const lora_record *r, size_t index)
@@ -97,11 +121,7 @@ static void table_record(strbuf *out, const report_context *ctx, const lora_reco
         strbuf_putc(out, ' ');
         put_rank(out, r);
         strbuf_putc(out, ' ');
-        table_number(out, r->frobenius, 9);
-        strbuf_putc(out, ' ');
-        table_number(out, r->spectral, 9);
-        strbuf_putc(out, ' ');
-        put_samples(out, r);
+        put_numbers(out, ctx, r);
     } else {
         strbuf_puts(out, status_name(r->status));
         if (r->status == STATUS_NOT_LORA && r->adapter.method && strcmp(r->adapter.method, "unknown") != 0)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Every command of the README does what is written there. A line "$ COMMAND" in a console block is run from the top folder; the
-# lines below it, up to the next command or the end of the block, are its output, "..." standing for any lines.
+# lines below it, up to the next command or the end of the block, are its output, "..." standing for any lines. The first line that is
+# missing is shown with what stands in its place.
 # SPDX-License-Identifier: Apache-2.0
 . tests/cli/lib.sh
 [ -d benchmark-data/banks ] && LORAUDIT_BANKS=benchmark-data/banks # a program in build/ would not find those shipped
@@ -27,11 +28,15 @@ while [ "$i" -le "${n:-0}" ]; do
         {
             gap = w[at] == "..."
             if (at + gap <= n && $0 == w[at + gap]) at += 1 + gap
-            else if (!gap) { bad = 1; exit }
+            else if (!gap) { bad = 1; seen = $0; exit }
         }
         END {
             if (w[at] == "...") at++
-            if (bad || at <= n) { print "  expected: " w[at]; exit 1 }
+            if (bad || at <= n) {
+                print "-" (at <= n ? w[at] : "(the end)")
+                print "+" (bad ? seen : "(no such line)")
+                exit 1
+            }
         }' "$tmp/got"
     i=$((i + 1))
 done

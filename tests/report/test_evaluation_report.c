@@ -8,6 +8,7 @@
 #include "analyzer/report/evaluation_report.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/support/evaluation_sample.h"
+#include "tests/support/text_same.h"
 
 #include <cJSON.h>
 #include <setjmp.h>
@@ -99,13 +100,10 @@ static void the_table_is_as_agreed(void **state)
 {
     (void)state;
     strbuf out = write_form(TABLE, &plain, &source, &sample.e);
-    FILE *f = fopen("tests/report/evaluation-table.txt", "rb");
-    assert_non_null(f);
-    static char expected[32768];
-    size_t n = fread(expected, 1, sizeof expected - 1, f);
-    fclose(f);
-    if (n != out.length || memcmp(expected, out.data, n) != 0)
-        fail_msg("the table differs from tests/report/evaluation-table.txt:\n%s", out.data);
+    char *expected = text_read("tests/report/evaluation-table.txt");
+    if (!text_same(expected, out.data))
+        fail_msg("the table differs from tests/report/evaluation-table.txt");
+    free(expected);
     strbuf_free(&out);
 }
 
@@ -265,6 +263,56 @@ static void the_picture_is_xml_that_needs_nothing_outside_itself(void **state)
         if (!strstr(out.data, always[i]))
             fail_msg("not in the picture: %s", always[i]);
     assert_true(out.length < 200000);
+    strbuf_free(&out);
+}
+
+static const char *text_in(const strbuf *svg, const char *text)
+{
+    const char *at = strstr(strstr(svg->data, "</desc>"), text);
+    if (!at)
+        fail_msg("not in the picture: %s", text);
+    return at;
+}
+
+static void shifted_recipes_stand_apart_after_the_others(void **state)
+{
+    (void)state;
+    static const char ours[] = ">models of the same recipe<", beside[] = ">shifted recipes: ";
+    static evaluation_sample shifted_first;
+    evaluation_sample_make(&shifted_first);
+    range_result variant = shifted_first.ranges[2];
+    assert_string_equal(variant.recipe, "images-batch8-seed2");
+    shifted_first.ranges[2] = shifted_first.ranges[0];
+    shifted_first.ranges[0] = variant;
+    strbuf out = write_form(SVG, &plain, &source, &shifted_first.e);
+    assert_true(text_in(&out, ours) < text_in(&out, beside));
+    const char *row = text_in(&out, ">images-batch8-seed2 · high<");
+    assert_true(text_in(&out, ">images-batch8 · low<") < text_in(&out, beside) && text_in(&out, beside) < row);
+    assert_non_null(strstr(row + 1, ">images-batch8-seed2 · high<")); /* its small picture */
+    strbuf_free(&out);
+    evaluation own = {.ranges = shifted_first.ranges + 1, .n_ranges = shifted_first.e.n_ranges - 1};
+    out = write_form(SVG, &plain, &source, &own);
+    text_in(&out, ours);
+    assert_null(strstr(out.data, beside));
+    strbuf_free(&out);
+}
+
+/* Text and marks have their place inside the picture, and sections come one below the other. */
+static void nothing_lies_outside_the_picture(void **state)
+{
+    (void)state;
+    static const char *const places[] = {" x=\"", " cx=\"", " y=\"", " cy=\"", "d=\"M"};
+    strbuf out = write_form(SVG, &plain, &source, &sample.e);
+    double height = 0, lowest = 0;
+    assert_int_equal(sscanf(strstr(out.data, "viewBox"), "viewBox=\"0 0 1000 %lf\"", &height), 1);
+    for (size_t k = 0; k < sizeof places / sizeof *places; k++)
+        for (const char *at = out.data; (at = strstr(at, places[k])); at++) {
+            double place = strtod(at + strlen(places[k]), NULL);
+            if (place < 0 || place > (k == 2 || k == 3 ? height : 1000))
+                fail_msg("outside: %.60s", at);
+            lowest = k == 2 && place > lowest ? place : lowest;
+        }
+    assert_true(lowest > height - 60); /* and no paper is left over */
     strbuf_free(&out);
 }
 
@@ -485,6 +533,8 @@ int main(void)
         cmocka_unit_test(colour_comes_only_where_it_is_allowed_and_changes_nothing_else),
         cmocka_unit_test(the_document_holds_every_field_of_the_evaluation),
         cmocka_unit_test(the_picture_is_xml_that_needs_nothing_outside_itself),
+        cmocka_unit_test(shifted_recipes_stand_apart_after_the_others),
+        cmocka_unit_test(nothing_lies_outside_the_picture),
         cmocka_unit_test(a_mark_beyond_the_axis_stands_at_its_end_with_an_arrow),
         cmocka_unit_test(an_axis_ends_at_a_round_number_that_holds_all),
         cmocka_unit_test(names_from_archives_do_no_harm),

@@ -5,7 +5,7 @@
 #include "analyzer/loraudit.h"
 #include "analyzer/report/json_writer.h"
 #include "analyzer/report/table_text.h"
-#include "tests/support/fixture.h"
+#include "tests/support/auditing.h"
 
 #include <cJSON.h>
 #include <math.h>
@@ -56,12 +56,10 @@ static void the_indented_form_parses_to_the_same(void **state)
 }
 
 /* An adapter whose module names hold what a terminal would obey. */
-static lora_record *hostile_record(fixture *fx, lora_auditor **auditor)
+static lora_record *hostile_record(fixture *fx)
 {
     tensor_file t;
     float ones[16] = {1, 2, 3, 4, 5, 6, 7, 8};
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
-    lora_record *r = NULL;
     fixture_open(fx);
     tensors_begin(&t);
     tensors_add_f32(&t, "\\u001b[2Jevil\\u202e.q_proj.lora_A.weight", 2, 4, ones);
@@ -69,8 +67,7 @@ static lora_record *hostile_record(fixture *fx, lora_auditor **auditor)
     tensors_add_f32(&t, "\\u001b]0;title\\u0007.weight", 2, 2, ones);
     tensors_save(&t, fx, "x/adapter_model.safetensors");
     fixture_text(fx, "x/adapter_config.json", "{\"r\":2,\"lora_alpha\":2,\"base_model_name_or_path\":\"\\u001b[31mred\"}");
-    assert_int_equal(lora_auditor_create(&options, auditor, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(*auditor, 0, fixture_path(fx, "x/adapter_model.safetensors"), &r, NULL), LORA_OK);
+    lora_record *r = audit_with(&(lora_options){0}, fixture_path(fx, "x/adapter_model.safetensors"));
     assert_int_equal(r->status, STATUS_OK);
     return r;
 }
@@ -79,8 +76,7 @@ static void no_escape_of_a_file_reaches_the_terminal(void **state)
 {
     (void)state;
     fixture fx;
-    lora_auditor *auditor;
-    lora_record *r = hostile_record(&fx, &auditor);
+    lora_record *r = hostile_record(&fx);
     static const report_format *const formats[] = {&report_table, &report_json, &report_ndjson};
     report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80, .folder = ""};
     for (size_t i = 0; i < 3; i++) {
@@ -99,7 +95,6 @@ static void no_escape_of_a_file_reaches_the_terminal(void **state)
         strbuf_free(&out);
     }
     record_destroy(r);
-    lora_auditor_destroy(auditor);
     fixture_close(&fx);
 }
 
@@ -109,18 +104,14 @@ static void tables_keep_to_their_columns(void **state)
     static const char *const samples[] = {"ablation-r3/adapter_model.safetensors", "kohya-unet-f16.safetensors",
                                           "not-finite/adapter_model.safetensors", "PROVENANCE.md",
                                           "peft-rslora-patterns-bf16/adapter_model.safetensors"};
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
-    lora_auditor *auditor;
-    assert_int_equal(lora_auditor_create(&options, &auditor, NULL), LORA_OK);
     for (size_t columns = 80; columns <= 200; columns += 60)
         for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
             char path[200];
-            lora_record *r = NULL;
             report_context ctx = {.columns = columns, .folder = ""};
             strbuf out = {0};
             scan_summary sum = {0};
             snprintf(path, sizeof path, "benchmark-data/samples/%s", samples[i]);
-            assert_int_equal(lora_audit_file(auditor, 0, path, &r, NULL), LORA_OK);
+            lora_record *r = audit_with(&(lora_options){0}, path);
             summary_add(&sum, r);
             report_table.begin(&out, &ctx);
             report_table.record(&out, &ctx, r, 0);
@@ -134,15 +125,13 @@ static void tables_keep_to_their_columns(void **state)
             strbuf_free(&out);
             record_destroy(r);
         }
-    lora_auditor_destroy(auditor);
 }
 
 static void the_scan_document_is_json_with_every_field_of_the_contract(void **state)
 {
     (void)state;
     fixture fx;
-    lora_auditor *auditor;
-    lora_record *r = hostile_record(&fx, &auditor);
+    lora_record *r = hostile_record(&fx);
     report_context ctx = {.backend = "b", .threads = 1, .modules = true, .columns = 80, .folder = ""};
     strbuf out = {0};
     scan_summary sum = {0};
@@ -173,18 +162,14 @@ static void the_scan_document_is_json_with_every_field_of_the_contract(void **st
     cJSON_Delete(tree);
     strbuf_free(&out);
     record_destroy(r);
-    lora_auditor_destroy(auditor);
     fixture_close(&fx);
 }
 
 /* ---- what banks say ---- */
 
-static lora_record *judged_record(lora_auditor **auditor, const size_estimate *estimate)
+static lora_record *judged_record(const size_estimate *estimate)
 {
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
-    lora_record *r = NULL;
-    assert_int_equal(lora_auditor_create(&options, auditor, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(*auditor, 0, "benchmark-data/samples/peft-llama-f32/adapter_model.safetensors", &r, NULL), LORA_OK);
+    lora_record *r = audit_with(&(lora_options){0}, "benchmark-data/samples/peft-llama-f32/adapter_model.safetensors");
     r->estimate = estimate;
     r->abstained = NULL;
     r->safety = SAFETY_NOT_FLAGGED;
@@ -215,8 +200,7 @@ static double number_in(const cJSON *object, const char *key)
 static void an_estimate_and_a_score_are_in_the_json_as_the_contract_has_them(void **state)
 {
     (void)state;
-    lora_auditor *auditor;
-    lora_record *r = judged_record(&auditor, &twenty);
+    lora_record *r = judged_record(&twenty);
     report_context ctx = {.columns = 80, .folder = ""};
     strbuf out = {0};
     report_ndjson.record(&out, &ctx, r, 0);
@@ -241,20 +225,15 @@ static void an_estimate_and_a_score_are_in_the_json_as_the_contract_has_them(voi
     cJSON_Delete(tree);
     strbuf_free(&out);
     record_destroy(r);
-    lora_auditor_destroy(auditor);
 }
 
 static void without_a_bank_the_json_has_null_and_the_reason(void **state)
 {
     (void)state;
     static const char *const nulls[] = {"score", "threshold", "bank", "controls", "fpr_bound"};
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL};
-    lora_auditor *auditor;
-    lora_record *r = NULL;
+    lora_record *r = audit_with(&(lora_options){0}, "benchmark-data/samples/loralib-f32.safetensors");
     report_context ctx = {.columns = 80, .folder = ""};
     strbuf out = {0};
-    assert_int_equal(lora_auditor_create(&options, &auditor, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(auditor, 0, "benchmark-data/samples/loralib-f32.safetensors", &r, NULL), LORA_OK);
     report_ndjson.record(&out, &ctx, r, 0);
     cJSON *tree = cJSON_ParseWithLength(out.data, out.length);
     const cJSON *size = cJSON_GetObjectItem(tree, "dataset_size"), *safety = cJSON_GetObjectItem(tree, "safety");
@@ -266,33 +245,58 @@ static void without_a_bank_the_json_has_null_and_the_reason(void **state)
     cJSON_Delete(tree);
     strbuf_free(&out);
     record_destroy(r);
-    lora_auditor_destroy(auditor);
 }
 
-/* The answer as the table shows it; 80 columns are kept to. */
-static void expect_cell(const size_answer *answer, const char *cell)
+/* The answer in a row of the scan's table, which ends with `cell` and is as wide as wanted; σ₁ and ‖ΔW‖ stay whole. */
+static void expect_cell(const size_answer *answer, size_t columns, const char *cell)
 {
-    lora_auditor *auditor;
     size_estimate e = {.bank = "x", .answer = *answer};
-    lora_record *r = judged_record(&auditor, &e);
-    report_context ctx = {.columns = 80, .folder = ""};
+    lora_record *r = judged_record(&e);
+    report_context ctx = {.columns = columns, .folder = ""};
     strbuf out = {0};
     report_table.record(&out, &ctx, r, 0);
     size_t line = strcspn(out.data, "\n");
-    if (strncmp(out.data + line - strlen(cell), cell, strlen(cell)) != 0 || text_width(out.data, line) != 80)
+    if (strncmp(out.data + line - strlen(cell), cell, strlen(cell)) != 0 || text_width(out.data, line) != columns ||
+        !strstr(out.data, " 3.243 ") || !strstr(out.data, " 1.339 "))
         fail_msg("%s wanted in: %.*s", cell, (int)line, out.data);
     strbuf_free(&out);
     record_destroy(r);
-    lora_auditor_destroy(auditor);
 }
 
 static void the_scan_table_shows_the_estimate_with_its_interval(void **state)
 {
     (void)state;
-    expect_cell(&(size_answer){.value = 20, .low = 11.4, .high = 33.2}, "  20 (11-34)");
-    expect_cell(&(size_answer){.value = 100, .low = 72, .high = 150}, "100 (72-150)");
-    expect_cell(&(size_answer){.value = 1000, .low = 812, .high = 1340}, "  (812-1340)");
-    expect_cell(&(size_answer){.value = 1e6, .low = 123456, .high = 2234567}, " (123k-2235k)");
+    static const struct {
+        size_answer answer;
+        const char *cell;
+    } cases[] = {{{.value = 20, .low = 11.4, .high = 33.2}, "     1.339   20 (11-34)"},
+                 {{.value = 100, .low = 72, .high = 150}, "     1.339 100 (72-150)"},
+                 {{.value = 500, .low = 330.1, .high = 756.2}, "   1.339    500 (330-757)"},
+                 {{.value = 1000, .low = 812, .high = 1340}, " 1000 (812-1340)"},
+                 {{.value = 9999.7, .low = 9999.7, .high = 9999.2}, "  10k (9999-10k)"},
+                 {{.value = 12345, .low = 10999, .high = 17001}, "   12k (10k-18k)"},
+                 {{.value = 123456, .low = 100999, .high = 999001}, " 123k (100k-1M)"},
+                 {{.value = 1e6, .low = 123456, .high = 2234567}, "  1M (123k-2.3M)"},
+                 {{.value = 1.26e9, .low = 9.99e6, .high = 9.91e9}, "1.3G (9.9M-10G)"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_cell(&cases[i].answer, 80, cases[i].cell);
+}
+
+/* Where the terminal has room, all rows keep to one column for each number. */
+static void a_wide_table_keeps_its_numbers_in_line(void **state)
+{
+    (void)state;
+    expect_cell(&(size_answer){.value = 20, .low = 11.4, .high = 33.2}, 84, "     3.243     1.339       20 (11-34)");
+    expect_cell(&(size_answer){.value = 1000, .low = 812, .high = 1340}, 84, "     3.243     1.339  1000 (812-1340)");
+    expect_cell(&(size_answer){.value = 1000, .low = 812, .high = 1340}, 200, "     3.243     1.339  1000 (812-1340)");
+}
+
+static void an_answer_that_is_no_number_keeps_to_the_columns(void **state)
+{
+    (void)state;
+    static const double ends[] = {0, 0.4, 1e18, 1e30, 1e300, INFINITY, NAN};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        expect_cell(&(size_answer){.value = ends[i], .low = ends[i], .high = ends[i]}, 80, ")");
 }
 
 static void inspect_shows_what_an_answer_rests_on(void **state)
@@ -305,8 +309,7 @@ static void inspect_shows_what_an_answer_rests_on(void **state)
         "  neighbours  a\\x1b[2J\\xff (20), b (10)\n",
         ("  safety      not_flagged: score 0.250, threshold 0.875, by the bank\n"
         "              lan\\x1bguage, set on 120 controls: false alarms at most 0.0165 of\n              all\n")};
-    lora_auditor *auditor;
-    lora_record *r = judged_record(&auditor, &twenty);
+    lora_record *r = judged_record(&twenty);
     report_context ctx = {.columns = 80, .folder = ""};
     strbuf out = {0};
     report_table.inspect(&out, &ctx, r);
@@ -328,7 +331,6 @@ static void inspect_shows_what_an_answer_rests_on(void **state)
     assert_non_null(strstr(out.data, "  safety      flagged: see the finding\n"));
     strbuf_free(&out);
     record_destroy(r);
-    lora_auditor_destroy(auditor);
 }
 
 int main(void)
@@ -342,6 +344,8 @@ int main(void)
         cmocka_unit_test(an_estimate_and_a_score_are_in_the_json_as_the_contract_has_them),
         cmocka_unit_test(without_a_bank_the_json_has_null_and_the_reason),
         cmocka_unit_test(the_scan_table_shows_the_estimate_with_its_interval),
+        cmocka_unit_test(a_wide_table_keeps_its_numbers_in_line),
+        cmocka_unit_test(an_answer_that_is_no_number_keeps_to_the_columns),
         cmocka_unit_test(inspect_shows_what_an_answer_rests_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 /* The shipped benchmark, evaluated: what README and docs/evaluation.md claim of the classifiers holds on these archives.
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "analyzer/report/evaluation_report.h"
 #include "analyzer/store/benchmark.h"
 #include "classifiers/evaluation/evaluation.h"
 #include "spectral/spectral.h"
+#include "tests/support/text_same.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,16 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+enum { SEED = 42 };
+static const char *const archives[] = {"benchmark-data/images.h5", "benchmark-data/language-sizes.h5", "benchmark-data/language-safety.h5"};
 static benchmark bench;
 static evaluation result;
 
 static int evaluate_all(void **state)
 {
-    static const char *const archives[] = {"benchmark-data/images.h5", "benchmark-data/language-sizes.h5", "benchmark-data/language-safety.h5"};
     lora_error err = {0};
     classifier_fault fault = {0};
     spectral_engine *engine; /* pins BLAS to one thread */
@@ -32,8 +36,8 @@ static int evaluate_all(void **state)
             print_message("%s: %s\n", archives[i], err.message);
             return -1;
         }
-    int failed = evaluation_sizes(bench.profiles, bench.n, 42, NULL, NULL, &result, &fault) != CLASSIFIER_OK ||
-                 evaluation_safety(bench.profiles, bench.n, 42, NULL, NULL, &result, &fault) != CLASSIFIER_OK ||
+    int failed = evaluation_sizes(bench.profiles, bench.n, SEED, NULL, NULL, &result, &fault) != CLASSIFIER_OK ||
+                 evaluation_safety(bench.profiles, bench.n, SEED, NULL, NULL, &result, &fault) != CLASSIFIER_OK ||
                  evaluation_ablation(bench.profiles, bench.n, &result, &fault) != CLASSIFIER_OK;
     spectral_engine_destroy(engine);
     if (failed)
@@ -173,6 +177,64 @@ static void the_exact_rule_names_every_directional_ablation_and_nothing_else(voi
     assert_int_equal(n_named, 48);
 }
 
+/* --- the documentation --- */
+
+static evaluation_source source(void)
+{
+    return (evaluation_source){archives, sizeof archives / sizeof *archives, bench.n, SEED};
+}
+
+static void the_table_of_the_documentation_is_the_output_of_make_evaluate(void **state)
+{
+    static const char command[] = "\n```console\n$ make evaluate\n";
+    (void)state;
+    evaluation_source of = source();
+    report_context ctx = {.columns = 80, .folder = ""};
+    strbuf table = {0};
+    evaluation_table(&table, &ctx, &of, &result);
+    assert_false(table.failed);
+    char *page = text_read("docs/evaluation.md"), *block = strstr(page, command);
+    assert_non_null(block);
+    block += strlen(command);
+    char *end = strstr(block, "\n```\n");
+    assert_non_null(end);
+    end[1] = '\0';
+    if (!text_alike(block, table.data))
+        fail_msg("docs/evaluation.md is not what the program says (+)");
+    free(page);
+    strbuf_free(&table);
+}
+
+/* The labels of a picture, a line each: all that stands in <text>. */
+static void take_labels(const char *svg, strbuf *out)
+{
+    while ((svg = strstr(svg, "<text"))) {
+        const char *from = strchr(svg, '>') + 1, *end = strstr(from, "</text>");
+        assert_non_null(end);
+        strbuf_printf(out, "%.*s\n", (int)(end - from), from);
+        svg = end;
+    }
+    assert_false(out->failed);
+}
+
+static void the_picture_of_the_documentation_is_the_one_drawn(void **state)
+{
+    (void)state;
+    evaluation_source of = source();
+    strbuf picture = {0}, wanted = {0}, seen = {0};
+    evaluation_svg(&picture, &of, &result);
+    assert_false(picture.failed);
+    char *shipped = text_read("docs/evaluation.svg");
+    take_labels(shipped, &wanted);
+    take_labels(picture.data, &seen);
+    if (!text_alike(wanted.data, seen.data))
+        fail_msg("docs/evaluation.svg is not what the program draws (+)");
+    free(shipped);
+    strbuf_free(&picture);
+    strbuf_free(&wanted);
+    strbuf_free(&seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +247,8 @@ int main(void)
         cmocka_unit_test(unseen_safety_removing_recipes_are_flagged_and_unseen_benign_ones_are_not),
         cmocka_unit_test(rescaling_the_factors_moves_nothing),
         cmocka_unit_test(the_exact_rule_names_every_directional_ablation_and_nothing_else),
+        cmocka_unit_test(the_table_of_the_documentation_is_the_output_of_make_evaluate),
+        cmocka_unit_test(the_picture_of_the_documentation_is_the_one_drawn),
     };
     return cmocka_run_group_tests(tests, evaluate_all, release_all);
 }

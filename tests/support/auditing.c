@@ -38,6 +38,20 @@ lora_record *audit_path(const char *path)
     return r;
 }
 
+lora_record *audit_with(const lora_options *more, const char *path)
+{
+    lora_options options = *more;
+    lora_auditor *own = NULL;
+    lora_record *r = NULL;
+    options.jobs = 1;
+    options.rules = more->rules ? more->rules : RULE_SET_ALL;
+    options.trust_hdf5 = true;
+    if (lora_auditor_create(&options, &own, NULL) != LORA_OK || lora_audit_file(own, 0, path, &r, NULL) != LORA_OK)
+        abort();
+    lora_auditor_destroy(own);
+    return r;
+}
+
 const finding *find_rule(const lora_record *r, const char *rule)
 {
     for (size_t i = 0; i < r->n_findings; i++)

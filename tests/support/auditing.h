@@ -15,6 +15,10 @@ const fixture *auditing_folder(void);
 /* audit_path - the record of the file at path; a lack of memory aborts. */
 lora_record *audit_path(const char *path);
 
+/* audit_with - the record of the file at path, with options of its own: one worker, trust in HDF5, and all rules
+ * where `more` names none. It needs no set-up; whatever goes wrong aborts. */
+lora_record *audit_with(const lora_options *more, const char *path);
+
 /* find_rule - the first finding of the rule, or NULL. */
 const finding *find_rule(const lora_record *r, const char *rule);
 
