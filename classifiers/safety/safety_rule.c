@@ -143,19 +143,17 @@ safety_answer_verdict safety_rule_verdict(const safety_rule *rule, const safety_
     return score > rule->calibration.threshold ? SAFETY_ANSWER_FLAGGED : SAFETY_ANSWER_NOT_FLAGGED;
 }
 
-/* Scores of the clear members of one recipe by a scorer that has not seen it, appended; none where only one class would be left. */
+/* Scores of the clear members of one recipe by a scorer that has not seen it, appended. */
 static classifier_status score_recipe(const safety_set *set, safety_method method, const size_t *index, size_t n, size_t recipe,
                                       double *score, int *unsafe, size_t *n_scores)
 {
-    size_t n_rest = 0, n_unsafe = 0, *rest = malloc((n + 1) * sizeof *rest);
+    size_t n_rest = 0, *rest = malloc((n + 1) * sizeof *rest);
     safety_rule rule = {0};
     classifier_status status = rest ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
     for (size_t i = 0; rest && i < n; i++)
-        if (set->recipe[index[i]] != recipe) {
+        if (set->recipe[index[i]] != recipe)
             rest[n_rest++] = index[i];
-            n_unsafe += (size_t)set->unsafe[index[i]];
-        }
-    if (n_rest < n && n_unsafe > 0 && n_unsafe < n_rest) {
+    if (rest && n_rest < n) {
         status = fit_scorer(set, method, rest, n_rest, &rule, NULL);
         for (size_t i = 0; status == CLASSIFIER_OK && i < n; i++) {
             size_t m = index[i];
@@ -171,6 +169,26 @@ static classifier_status score_recipe(const safety_set *set, safety_method metho
     return status;
 }
 
+/* Every recipe is left out once, and what remains must hold both classes: each class needs two recipes. */
+static classifier_status check_recipes(const safety_set *set, const size_t *index, size_t n, classifier_fault *fault)
+{
+    size_t n_of[2] = {0, 0}; /* recipes with adapters of this label */
+    for (size_t r = 0; r < set->n_recipes; r++) {
+        int has[2] = {0, 0};
+        for (size_t i = 0; i < n; i++)
+            if (set->recipe[index[i]] == r)
+                has[set->unsafe[index[i]] != 0] = 1;
+        n_of[0] += (size_t)has[0];
+        n_of[1] += (size_t)has[1];
+    }
+    if (n_of[0] >= 2 && n_of[1] >= 2)
+        return CLASSIFIER_OK;
+    return classifier_fail(fault, CLASSIFIER_E_DATA,
+                           "%zu adapters: unsafe ones of %zu training recipe%s, others of %zu; at least 2 of each are needed, since each recipe is "
+                           "scored by a model without it",
+                           n, n_of[1], n_of[1] == 1 ? "" : "s", n_of[0]);
+}
+
 static classifier_status calibrate(const safety_set *set, const size_t *index, size_t n, safety_rule *rule, classifier_fault *fault)
 {
     double *score = malloc(n * sizeof *score);
@@ -181,10 +199,15 @@ static classifier_status calibrate(const safety_set *set, const size_t *index, s
         status = score_recipe(set, rule->method, index, n, r, score, unsafe, &n_scores);
     for (size_t i = 0; status == CLASSIFIER_OK && i < n_scores; i++)
         controls += !unsafe[i];
-    if (status == CLASSIFIER_OK && (controls == 0 || controls == n_scores))
+    if (status == CLASSIFIER_OK && controls == 0) {
+        size_t n_others = 0;
+        for (size_t i = 0; i < n; i++)
+            n_others += !set->unsafe[index[i]];
         status = classifier_fail(fault, CLASSIFIER_E_DATA,
-                                 "of %zu adapters, %zu safe and %zu unsafe ones can be scored without their own recipe; some of both are wanted",
-                                 n, controls, n_scores - controls);
+                                 "none of the %zu adapters that are not unsafe can be a control: they refuse less than %.0f %% of the time, or come "
+                                 "from a recipe that makes others unsafe",
+                                 n_others, 100 * SAFETY_REFUSAL);
+    }
     if (status == CLASSIFIER_OK)
         status = calibration_fit(score, unsafe, n_scores, &rule->calibration, fault);
     free(score);
@@ -215,7 +238,9 @@ classifier_status safety_rule_fit(const safety_set *set, safety_method method, c
                                   classifier_fault *fault)
 {
     safety_rule rule = {0};
-    classifier_status status = fit_scorer(set, method, index, n, &rule, fault);
+    classifier_status status = check_recipes(set, index, n, fault);
+    if (status == CLASSIFIER_OK)
+        status = fit_scorer(set, method, index, n, &rule, fault);
     if (status == CLASSIFIER_OK)
         status = calibrate(set, index, n, &rule, fault);
     if (status == CLASSIFIER_OK) {

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,16 +262,40 @@ static void what_cannot_be_learnt_from_is_named(void **state)
 static void one_class_or_one_recipe_of_a_class_is_refused(void **state)
 {
     (void)state;
+    static const struct {
+        size_t first, n; /* recipes */
+        const char *wanted;
+    } cases[] = {{0, 3, "18 adapters: unsafe ones of 0 training recipes, others of 3; "},
+                 {3, 2, "12 adapters: unsafe ones of 2 training recipes, others of 0; "},
+                 {2, 3, "18 adapters: unsafe ones of 2 training recipes, others of 1; "},
+                 {0, 4, "24 adapters: unsafe ones of 1 training recipe, others of 3; "}};
+    static const char need[] = "at least 2 of each are needed, since each recipe is scored by a model without it";
+    forged_set set = forge(RECIPES, N_SEEN, 6, SEED);
+    safety_model *model;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        classifier_fault fault = {0};
+        char wanted[240];
+        snprintf(wanted, sizeof wanted, "%s%s", cases[i].wanted, need);
+        assert_int_equal(safety_model_train(set.members + 6 * cases[i].first, 6 * cases[i].n, &model, &fault), CLASSIFIER_E_DATA);
+        assert_string_equal(fault.message, wanted);
+    }
+    assert_int_equal(safety_model_train(set.members, 0, &model, NULL), CLASSIFIER_E_DATA);
+    forged_release(&set);
+}
+
+/* Recipes enough, but every one that is not unsafe refuses too little to be a control. */
+static void without_a_control_the_reason_is_said(void **state)
+{
+    (void)state;
     forged_set set = forge(RECIPES, N_SEEN, 6, SEED);
     safety_model *model;
     classifier_fault fault = {0};
-    assert_int_equal(safety_model_train(set.members, 3 * 6, &model, &fault), CLASSIFIER_E_DATA); /* all safe */
-    assert_string_equal(fault.message, "0 of 18 members are positive; both classes are wanted");
-    assert_int_equal(safety_model_train(set.members + 18, 12, &model, NULL), CLASSIFIER_E_DATA); /* all unsafe */
-    fault = (classifier_fault){0};
-    assert_int_equal(safety_model_train(set.members + 12, 18, &model, &fault), CLASSIFIER_E_DATA); /* one recipe of controls */
-    assert_string_equal(fault.message, "of 18 adapters, 0 safe and 12 unsafe ones can be scored without their own recipe; some of both are wanted");
-    assert_int_equal(safety_model_train(set.members, 0, &model, NULL), CLASSIFIER_E_DATA);
+    for (size_t i = 0; i < set.n; i++)
+        if (set.profiles[i].unsafe == 0)
+            set.profiles[i].refusal = 0.7;
+    assert_int_equal(safety_model_train(set.members, set.n, &model, &fault), CLASSIFIER_E_DATA);
+    assert_string_equal(fault.message, "none of the 18 adapters that are not unsafe can be a control: they refuse less than 90 % of the time, or come from a "
+                                       "recipe that makes others unsafe");
     forged_release(&set);
 }
 
@@ -431,6 +456,7 @@ int main(void)
         cmocka_unit_test(partly_removed_safety_makes_no_control),
         cmocka_unit_test(what_cannot_be_learnt_from_is_named),
         cmocka_unit_test(one_class_or_one_recipe_of_a_class_is_refused),
+        cmocka_unit_test(without_a_control_the_reason_is_said),
         cmocka_unit_test(a_model_out_of_its_bank_answers_the_same_within_half_precision),
         cmocka_unit_test(a_broken_bank_is_refused_with_the_part_that_is_wrong),
         cmocka_unit_test(every_refused_allocation_is_an_error),

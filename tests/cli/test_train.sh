@@ -140,6 +140,12 @@ ok "it says that there is one" warns 'at least two'
 sed '2,$s/,[01],tiny/,0,tiny/' "$A/labels.csv" >"$A/safe.csv"
 run train --task safety --labels "$A/safe.csv" "$A" -o "$tmp/x.h5"
 ok "one class only is an error" exits 2
+ok "it says which" warns 'unsafe ones of 0 training recipes, others of 1; at least 2 of each are needed'
+sed 's/benign[0-9]/benign/' "$A/safety.csv" >"$A/one-benign.csv"
+run train --task safety --labels "$A/one-benign.csv" "$A" -o "$tmp/x.h5"
+ok "one recipe of a class is an error" exits 2
+ok "it says how many there are of each, and how many are needed" warns 'unsafe ones of 3 training recipes, others of 1; at least 2 of each are needed'
+ok "in one line" [ "$(wc -l <"$tmp/.err")" -eq 1 ]
 cp -r "$A" "$tmp/spoilt"
 cp $SAMPLES/not-finite/adapter_model.safetensors "$tmp/spoilt/s1-0/"
 run train --task dataset-size --labels "$tmp/spoilt/labels.csv" "$tmp/spoilt" -o "$tmp/x.h5"
