@@ -301,29 +301,20 @@ static void a_scale_that_overflows_is_no_number(void **state)
 static void rules_can_be_left_out(void **state)
 {
     (void)state;
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL & ~((rule_set)1 << rules_find("untrained-adapter", 17))};
-    lora_auditor *other;
-    lora_record *r = NULL;
+    lora_options options = {.rules = RULE_SET_ALL & ~((rule_set)1 << rules_find("untrained-adapter", 17))};
     make_adapter("zero2.safetensors", 0);
-    assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(other, 0, fixture_path(auditing_folder(), "zero2.safetensors"), &r, NULL), LORA_OK);
+    lora_record *r = audit_with(&options, fixture_path(auditing_folder(), "zero2.safetensors"));
     assert_int_equal(r->n_findings, 0);
     record_destroy(r);
-    lora_auditor_destroy(other);
 }
 
 static void a_file_above_max_bytes_is_refused(void **state)
 {
     (void)state;
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL, .max_bytes = 100};
-    lora_auditor *other;
-    lora_record *r = NULL;
     make_adapter("large.safetensors", 1);
-    assert_int_equal(lora_auditor_create(&options, &other, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(other, 0, fixture_path(auditing_folder(), "large.safetensors"), &r, NULL), LORA_OK);
+    lora_record *r = audit_with(&(lora_options){.max_bytes = 100}, fixture_path(auditing_folder(), "large.safetensors"));
     assert_int_equal(r->error.code, LORA_E_TOO_LARGE);
     record_destroy(r);
-    lora_auditor_destroy(other);
 }
 
 /* Every allocation of an audit fails in turn, alone and with all that follow: an error, no leak, no wrong record. */

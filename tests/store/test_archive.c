@@ -129,15 +129,9 @@ static void one_index_is_written_once(void **state)
 static const label_row labelled = {.path = "x", .line = 2, .size = 50, .unsafe = 1, .refusal = 0.125, .steps = NAN, .set = 3,
                                    .training = "images-r8", .ranges = "low medium"};
 
-static lora_auditor *keeping;
-
 static lora_record *audit_keeping(const char *path)
 {
-    lora_record *r = NULL;
-    lora_options options = {.jobs = 1, .rules = RULE_SET_ALL, .keep_factors = true};
-    if (!keeping)
-        assert_int_equal(lora_auditor_create(&options, &keeping, NULL), LORA_OK);
-    assert_int_equal(lora_audit_file(keeping, 0, path, &r, NULL), LORA_OK);
+    lora_record *r = audit_with(&(lora_options){.keep_factors = true}, path);
     assert_int_equal(r->status, STATUS_OK);
     return r;
 }
@@ -322,7 +316,5 @@ int main(void)
         cmocka_unit_test(a_small_adapter_takes_few_bytes),
         cmocka_unit_test(a_lack_of_memory_is_an_error_each_time),
     };
-    int failed = cmocka_run_group_tests(tests, auditing_set_up, auditing_tear_down);
-    lora_auditor_destroy(keeping);
-    return failed;
+    return cmocka_run_group_tests(tests, auditing_set_up, auditing_tear_down);
 }
