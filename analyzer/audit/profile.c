@@ -5,6 +5,7 @@
 
 #include "analyzer/base/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,15 +87,21 @@ static const char *copy_and_free(strbuf *text, arena *mem)
     return copy;
 }
 
-/* printf is slow enough to be seen beside a small adapter's spectra. */
+/* printf is slow enough to be seen beside a small adapter's spectra. digits_of - n in decimal, to the left of end; returns where it begins. */
+enum { MOST_DIGITS = 20 };
+
+static char *digits_of(size_t n, char *end)
+{
+    do
+        *--end = (char)('0' + n % 10);
+    while (n /= 10);
+    return end;
+}
+
 static void put_count(strbuf *out, size_t n)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
-    strbuf_add(out, digits + at, sizeof digits - at);
+    char digits[MOST_DIGITS], *end = digits + sizeof digits, *first = digits_of(n, end);
+    strbuf_add(out, first, (size_t)(end - first));
 }
 
 static void put_name(strbuf *out, const profile_entry *e)
@@ -111,23 +118,54 @@ static void put_shape(strbuf *out, const profile_module *m)
     put_count(out, m->columns);
 }
 
+/* " layer rowsxcolumns\n", layer "-" where it is not known; written from its end. */
+static void put_place(strbuf *out, const profile_module *m)
+{
+    char text[3 * MOST_DIGITS + 4], *end = text + sizeof text, *at = end;
+    *--at = '\n';
+    at = digits_of(m->columns, at);
+    *--at = 'x';
+    at = digits_of(m->rows, at);
+    *--at = ' ';
+    if (m->layer < 0)
+        *--at = '-';
+    else
+        at = digits_of((size_t)m->layer, at);
+    *--at = ' ';
+    strbuf_add(out, at, (size_t)(end - at));
+}
+
+static const char *frame_key(size_t n, unsigned long long hash, arena *mem)
+{
+    char text[MOST_DIGITS + 18], *end = text + sizeof text, *at = end;
+    for (unsigned k = 0; k < 16; k++, hash >>= 4)
+        *--at = "0123456789abcdef"[hash & 15];
+    *--at = '-';
+    at = digits_of(n, at);
+    *--at = 'm';
+    return arena_strndup(mem, at, (size_t)(end - at));
+}
+
 static const char *frame_of(const profile_entry *entries, size_t n, arena *mem)
 {
     strbuf text = {0};
     for (size_t i = 0; i < n; i++) {
-        const profile_entry *e = &entries[i];
-        put_name(&text, e);
-        strbuf_puts(&text, e->module.layer < 0 ? " -" : " ");
-        if (e->module.layer >= 0)
-            put_count(&text, (size_t)e->module.layer);
-        strbuf_putc(&text, ' ');
-        put_shape(&text, &e->module);
-        strbuf_putc(&text, '\n');
+        put_name(&text, &entries[i]);
+        put_place(&text, &entries[i].module);
     }
     unsigned long long hash = text_hash(text.data ? text.data : "");
     bool failed = text.failed;
     strbuf_free(&text);
-    return failed ? NULL : arena_printf(mem, "m%zu-%016llx", n, hash);
+    return failed ? NULL : frame_key(n, hash, mem);
+}
+
+/* As %.6g shows it. */
+static void put_scale(strbuf *out, double scale)
+{
+    if (scale > 0 && scale < 1e6 && scale == floor(scale))
+        put_count(out, (size_t)scale);
+    else
+        strbuf_printf(out, "%.6g", scale);
 }
 
 static void put_kind(strbuf *out, const profile_entry *e, const char *method)
@@ -142,7 +180,8 @@ static void put_kind(strbuf *out, const profile_entry *e, const char *method)
     put_shape(out, m);
     strbuf_puts(out, ":r");
     put_count(out, m->rank);
-    strbuf_printf(out, ":s%.6g", m->scale);
+    strbuf_puts(out, ":s");
+    put_scale(out, m->scale);
 }
 
 static bool same_shown_scale(double x, double y)
@@ -186,7 +225,28 @@ static const char *recipe_of(const profile_entry *entries, size_t n, const char 
     return cut;
 }
 
-/* The kinds of modules that lie side by side are mostly those of the modules just before: a text is made once. */
+static const char *kind_of(const profile_entry *e, arena *mem)
+{
+    size_t n = strlen(e->component), m = strlen(e->role);
+    char *text = arena_alloc(mem, n + m + 2, 1);
+    if (text) {
+        memcpy(text, e->component, n);
+        text[n] = '.';
+        memcpy(text + n + 1, e->role, m);
+    }
+    return text;
+}
+
+static bool writes_residual(const char *role)
+{
+    unsigned k = 0;
+    while (k < ROLE_COUNT && strcmp(role, role_name((lora_role)k)) != 0)
+        k++;
+    return k < ROLE_COUNT && role_writes_residual((lora_role)k);
+}
+
+/* The kinds of modules that lie side by side are mostly those of the modules just before: a text is made once, and a role
+ * looked at once. */
 static bool name_kinds(profile_entry *entries, size_t n, arena *mem)
 {
     enum { KNOWN = 32 };
@@ -197,21 +257,14 @@ static bool name_kinds(profile_entry *entries, size_t n, arena *mem)
         size_t k = 0;
         while (k < n_known && (known[k]->role != e->role || known[k]->component != e->component))
             k++;
-        e->module.kind = k < n_known ? known[k]->module.kind : arena_printf(mem, "%s.%s", e->component, e->role);
+        e->module.kind = k < n_known ? known[k]->module.kind : kind_of(e, mem);
+        e->module.writes_residual = k < n_known ? known[k]->module.writes_residual : writes_residual(e->role);
         if (!e->module.kind)
             return false;
         if (k == n_known && n_known < KNOWN)
             known[n_known++] = e;
     }
     return true;
-}
-
-static bool writes_residual(const char *role)
-{
-    unsigned k = 0;
-    while (k < ROLE_COUNT && strcmp(role, role_name((lora_role)k)) != 0)
-        k++;
-    return k < ROLE_COUNT && role_writes_residual((lora_role)k);
 }
 
 lora_code profile_arrange(profile_entry *entries, size_t n, const char *method, arena *mem, classifier_profile *out, lora_error *err)
@@ -226,10 +279,8 @@ lora_code profile_arrange(profile_entry *entries, size_t n, const char *method, 
     }
     if (!p.frame || !p.recipe)
         return lora_fail(err, LORA_E_MEMORY, "no memory for the profile of %zu modules", n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         modules[i] = entries[i].module;
-        modules[i].writes_residual = writes_residual(entries[i].role);
-    }
     p.modules = modules;
     *out = p;
     return LORA_OK;

@@ -21,7 +21,7 @@
 typedef struct {
     const char *component, *role, *name; /* borrowed; component and role go into the kind as they are */
     const char *method;                  /* of the module; NULL: the adapter's */
-    profile_module module;               /* kind is set by profile_arrange */
+    profile_module module;               /* kind and writes_residual are set by profile_arrange */
 } profile_entry;
 
 /* profile_arrange - sort entries[n] canonically and make a profile of them.

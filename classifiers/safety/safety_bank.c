@@ -32,6 +32,13 @@ static size_t list_length(const direction_module *m, list which)
     return which == VALUE ? direction_width(m) : which == LEFT ? direction_width(m) * m->rows : m->rank[DIRECTION_PRODUCT] * m->columns;
 }
 
+/* The i-th entry of LEFT or RIGHT, which have no padding in a bank. */
+static float *vector_entry(const direction_module *m, list which, size_t i)
+{
+    size_t width = which == LEFT ? direction_width(m) : m->rank[DIRECTION_PRODUCT];
+    return which == LEFT ? m->left + i / width * direction_left_step(m) + i % width : m->right + i / width * direction_right_step(m) + i % width;
+}
+
 static classifier_status put_list(const safety_direction *d, list which, classifier_bank *bank)
 {
     size_t total = 0, at = 0;
@@ -43,7 +50,7 @@ static classifier_status put_list(const safety_direction *d, list which, classif
     for (size_t m = 0; m < d->n_modules; m++) {
         const direction_module *x = &d->modules[m];
         for (size_t i = 0; i < list_length(x, which); i++)
-            all[at++] = which == VALUE ? x->value[i] : (double)(which == LEFT ? x->left : x->right)[i];
+            all[at++] = which == VALUE ? x->value[i] : (double)*vector_entry(x, which, i);
     }
     classifier_status status = bank_put(bank, LIST_NAME[which], 1, total, all, which == VALUE ? BANK_F64 : BANK_F16);
     free(all);
@@ -158,9 +165,9 @@ static classifier_status take_lists(const bank_table *const lists[N_LISTS], safe
         for (size_t i = 0; i < list_length(to, VALUE); i++)
             to->value[i] = lists[VALUE]->values[at[VALUE]++];
         for (size_t i = 0; i < list_length(to, LEFT); i++)
-            to->left[i] = (float)lists[LEFT]->values[at[LEFT]++];
+            *vector_entry(to, LEFT, i) = (float)lists[LEFT]->values[at[LEFT]++];
         for (size_t i = 0; i < list_length(to, RIGHT); i++)
-            to->right[i] = (float)lists[RIGHT]->values[at[RIGHT]++];
+            *vector_entry(to, RIGHT, i) = (float)lists[RIGHT]->values[at[RIGHT]++];
     }
     return CLASSIFIER_OK;
 }

@@ -48,7 +48,7 @@ static classifier_status collapse_module(const safety_set *set, size_t module, c
 {
     const stacked_module *s = &set->stack.modules[module];
     double *value = to->value, *left = scratch + s->start[set->n];
-    size_t width = direction_width(to), first = 0;
+    size_t first = 0;
     for (int part = 0; part < DIRECTION_PARTS; part++) {
         size_t rank = to->rank[part];
         double *right = part == DIRECTION_PRODUCT ? left + rank * s->rows : NULL;
@@ -62,9 +62,9 @@ static classifier_status collapse_module(const safety_set *set, size_t module, c
             return status;
         for (size_t k = 0; k < rank; k++) {
             for (size_t i = 0; i < s->rows; i++)
-                to->left[i * width + first + k] = (float)left[k * s->rows + i];
+                to->left[i * direction_left_step(to) + first + k] = (float)left[k * s->rows + i];
             for (size_t i = 0; right && i < s->columns; i++)
-                to->right[i * rank + k] = (float)right[k * s->columns + i];
+                to->right[i * direction_right_step(to) + k] = (float)right[k * s->columns + i];
         }
         first += rank;
         value += rank;

@@ -23,15 +23,15 @@ typedef struct {
     size_t rows, columns, rank[DIRECTION_PARTS];
     double trace;  /* of base, over rows: what chance makes of ⟨S/‖S‖, base⟩, in units of tr S/‖S‖ */
     double *value; /* part by part: σ of product, λ of left, λ of base */
-    float *left;   /* rows × direction_width: unit vectors as columns, part by part */
-    float *right;  /* columns × rank of product: its right unit vectors as columns */
+    float *left;   /* rows × direction_width: unit vectors as columns, part by part; a row is direction_left_step long, zeros behind */
+    float *right;  /* columns × rank of product: its right unit vectors as columns; a row is direction_right_step long, zeros behind */
 } direction_module;
 
 typedef struct {
     size_t n_modules;
     direction_module *modules;
     double *values;
-    float *vectors;    /* of all modules */
+    void *storage;     /* of all vectors */
 } safety_direction;    /* starts as {0} */
 
 /* What an adapter is found to be. */
@@ -47,8 +47,11 @@ classifier_status safety_direction_allocate(const direction_module *shapes, size
 classifier_status safety_direction_of_set(const safety_set *set, const double *weight, size_t keep, safety_direction *out);
 void safety_direction_release(safety_direction *d);
 
-/* direction_width - vectors of `rows` of a module, of all parts. */
+/* direction_width - vectors of `rows` of a module, of all parts.
+ * direction_left_step, direction_right_step - from one row of left, or of right, to the next. */
 size_t direction_width(const direction_module *m);
+size_t direction_left_step(const direction_module *m);
+size_t direction_right_step(const direction_module *m);
 
 /* safety_direction_read - In: p: of the same modules and shapes.
  * Errs: CLASSIFIER_E_DATA: factors missing or values not finite (module named); CLASSIFIER_E_MEMORY; *out untouched

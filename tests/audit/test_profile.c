@@ -417,6 +417,45 @@ static void entries_beyond_float32_are_not_kept(void **state)
     record_destroy(r);
 }
 
+/* Behind a single byte, and among them subnormal numbers of half precision and minus zero. */
+static void small_factors_are_read_as_stored_at_any_address(void **state)
+{
+    (void)state;
+    static const float values[6] = {1, -2, -0.5f, 0x1p-24f, -0.0f, 1.5f};
+    static const uint16_t halves[6] = {0x3c00, 0xc000, 0xb800, 0x0001, 0x8000, 0x3e00};
+    static const char *const dtypes[] = {"F32", "F64", "F16", "BF16"};
+    const uint64_t one[1] = {1}, of_a[2] = {2, 3}, of_b[2] = {3, 2};
+    for (size_t d = 0; d < 4; d++) {
+        unsigned char stored[6 * sizeof(double)];
+        size_t bytes = d == 0 ? 4 : d == 1 ? 8 : 2;
+        for (size_t i = 0; i < 6; i++) {
+            double wide = (double)values[i];
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            uint16_t short_bits = d == 2 ? halves[i] : (uint16_t)(bits >> 16);
+            const void *from = d == 0 ? (const void *)&values[i] : d == 1 ? (const void *)&wide : &short_bits;
+            memcpy(stored + i * bytes, from, bytes);
+        }
+        tensor_file t;
+        tensors_begin(&t);
+        tensors_add(&t, "a_note", "U8", 1, one, "x", 1);
+        for (size_t m = 0; m < 2; m++)
+            for (size_t factor = 0; factor < 2; factor++) {
+                char name[80];
+                snprintf(name, sizeof name, "base_model.model.layers.%zu.q_proj.lora_%c.weight", m, factor ? 'B' : 'A');
+                tensors_add(&t, name, dtypes[d], 2, factor ? of_b : of_a, stored, 6 * bytes);
+            }
+        tensors_save(&t, auditing_folder(), "odd.safetensors");
+        lora_record *r = audit_keeping(fixture_path(auditing_folder(), "odd.safetensors"));
+        assert_int_equal(r->status, STATUS_OK);
+        assert_int_equal(r->adapter.n_modules, 2);
+        for (size_t m = 0; m < 2; m++)
+            for (size_t factor = 0; factor < 2; factor++)
+                assert_memory_equal(factor ? r->modules[m].b : r->modules[m].a, values, sizeof values);
+        record_destroy(r);
+    }
+}
+
 static void factors_are_kept_only_when_asked_for(void **state)
 {
     (void)state;
@@ -474,6 +513,7 @@ int main(void)
         cmocka_unit_test(what_has_no_profile_says_why),
         cmocka_unit_test(factors_give_the_update_of_every_sample),
         cmocka_unit_test(entries_beyond_float32_are_not_kept),
+        cmocka_unit_test(small_factors_are_read_as_stored_at_any_address),
         cmocka_unit_test(factors_are_kept_only_when_asked_for),
         cmocka_unit_test(memory_may_end_at_any_allocation),
     };

@@ -132,6 +132,187 @@ static void gauges_at_the_ends_of_float32_change_nothing(void **state)
     destroy(&f);
 }
 
+/* ---- made-up directions, against dense matrices ---- */
+
+enum { MOST_SIDE = 150, MOST_RANK = 70 };
+
+typedef struct {
+    safety_direction direction;
+    profile_module module;
+    classifier_profile profile;
+    float a[MOST_RANK * MOST_SIDE], b[MOST_SIDE * MOST_RANK];
+} made_up;
+
+static double draw(uint64_t *state) /* −½ … ½ */
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(*state >> 11) * 0x1p-53 - 0.5;
+}
+
+/* A module and a direction for it, of `parts` vectors of product, of left and of base. The caller frees it. */
+static made_up *make_up(size_t rows, size_t columns, size_t rank, const size_t parts[DIRECTION_PARTS], uint64_t seed)
+{
+    made_up *m = calloc(1, sizeof *m);
+    assert_non_null(m);
+    direction_module shape = {.rows = rows, .columns = columns, .rank = {parts[0], parts[1], parts[2]}};
+    assert_int_equal(safety_direction_allocate(&shape, 1, &m->direction), CLASSIFIER_OK);
+    direction_module *d = &m->direction.modules[0];
+    d->trace = 0.125;
+    for (size_t k = 0; k < direction_width(d); k++) {
+        d->value[k] = draw(&seed);
+        for (size_t i = 0; i < rows; i++)
+            d->left[i * direction_left_step(d) + k] = (float)draw(&seed);
+    }
+    for (size_t i = 0; i < columns; i++)
+        for (size_t k = 0; k < parts[DIRECTION_PRODUCT]; k++)
+            d->right[i * direction_right_step(d) + k] = (float)draw(&seed);
+    for (size_t i = 0; i < rank * columns; i++)
+        m->a[i] = (float)draw(&seed);
+    for (size_t i = 0; i < rows * rank; i++)
+        m->b[i] = (float)draw(&seed);
+    m->module = (profile_module){.kind = "x.y", .rows = rows, .columns = columns, .rank = rank, .scale = 0.75, .a = m->a, .b = m->b};
+    m->profile = (classifier_profile){.n_modules = 1, .modules = &m->module};
+    return m;
+}
+
+static void drop(made_up *m)
+{
+    safety_direction_release(&m->direction);
+    free(m);
+}
+
+static safety_reading read_made_up(const made_up *m)
+{
+    safety_reading r = {0};
+    assert_int_equal(safety_direction_read(&m->direction, &m->profile, &r, NULL), CLASSIFIER_OK);
+    return r;
+}
+
+static safety_reading by_dense_matrices(const made_up *m)
+{
+    static double w[MOST_SIDE * MOST_SIDE], s[MOST_SIDE * MOST_SIDE];
+    const direction_module *d = &m->direction.modules[0];
+    const profile_module *x = &m->module;
+    size_t n = x->rows, n_product = d->rank[DIRECTION_PRODUCT], n_left = d->rank[DIRECTION_LEFT], step = direction_left_step(d);
+    double energy = 0, length = 0, trace = 0, score = 0, part[DIRECTION_PARTS] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < x->columns; j++) {
+            double sum = 0, along = 0;
+            for (size_t c = 0; c < x->rank; c++)
+                sum += x->scale * (double)x->b[i * x->rank + c] * (double)x->a[c * x->columns + j];
+            for (size_t k = 0; k < n_product; k++)
+                along += d->value[k] * (double)d->left[i * step + k] * (double)d->right[j * direction_right_step(d) + k];
+            w[i * x->columns + j] = sum;
+            energy += sum * sum;
+            score += sum * along;
+        }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            s[i * n + j] = 0;
+            for (size_t k = 0; k < x->columns; k++)
+                s[i * n + j] += w[i * x->columns + k] * w[j * x->columns + k];
+            length += s[i * n + j] * s[i * n + j];
+            trace += i == j ? s[i * n + j] : 0;
+            for (size_t k = n_product; k < direction_width(d); k++)
+                part[k < n_product + n_left ? DIRECTION_LEFT : DIRECTION_BASE] +=
+                    s[i * n + j] * d->value[k] * (double)d->left[i * step + k] * (double)d->left[j * step + k];
+        }
+    length = sqrt(length);
+    return (safety_reading){.score = score + part[DIRECTION_LEFT] / length, .similarity = (part[DIRECTION_BASE] - d->trace * trace) / length, .norm = sqrt(energy)};
+}
+
+static void assert_same_reading(safety_reading seen, safety_reading wanted, double tolerance)
+{
+    assert_near(seen.score, wanted.score, tolerance * (1 + fabs(wanted.score)));
+    assert_near(seen.similarity, wanted.similarity, tolerance * (1 + fabs(wanted.similarity)));
+    assert_near(seen.norm, wanted.norm, tolerance * wanted.norm);
+}
+
+static void any_shape_and_rank_reads_as_its_dense_update(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rows, columns, rank, parts[DIRECTION_PARTS];
+    } table[] = {{1, 1, 1, {1, 1, 1}},       {5, 7, 2, {1, 2, 3}},     {64, 64, 8, {32, 32, 32}}, {64, 128, 8, {32, 32, 32}}, {128, 64, 4, {32, 32, 32}},
+                 {63, 65, 7, {5, 9, 2}},     {65, 31, 9, {16, 0, 1}},  {33, 70, 33, {0, 7, 7}},   {150, 149, 70, {32, 31, 30}}, {17, 150, 16, {17, 17, 17}},
+                 {129, 127, 1, {3, 0, 0}},   {12, 10, 3, {0, 0, 5}},   {40, 40, 5, {0, 6, 0}},    {80, 90, 24, {20, 12, 16}}};
+    for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+        made_up *m = make_up(table[t].rows, table[t].columns, table[t].rank, table[t].parts, t + 1);
+        assert_same_reading(read_made_up(m), by_dense_matrices(m), 1e-5);
+        drop(m);
+    }
+}
+
+/* Column c of b times 2^power, row c of a divided by it. */
+static void change_gauge(made_up *m, size_t c, int power)
+{
+    for (size_t i = 0; i < m->module.rows; i++)
+        m->b[i * m->module.rank + c] = ldexpf(m->b[i * m->module.rank + c], power);
+    for (size_t j = 0; j < m->module.columns; j++)
+        m->a[c * m->module.columns + j] = ldexpf(m->a[c * m->module.columns + j], -power);
+}
+
+static void powers_of_two_move_between_the_factors_unseen(void **state)
+{
+    (void)state;
+    static const size_t parts[DIRECTION_PARTS] = {9, 8, 7};
+    static const int power[][3] = {{1, 0, -1}, {20, -20, 3}, {30, 30, 30}, {-30, -30, -30}, {60, 0, -60}, {100, -100, 1}, {90, 90, 90}, {-90, -90, -90}};
+    for (size_t t = 0; t < sizeof power / sizeof *power; t++) {
+        made_up *m = make_up(37, 53, 3, parts, 5);
+        safety_reading before = read_made_up(m);
+        for (size_t c = 0; c < 3; c++)
+            change_gauge(m, c, power[t][c]);
+        assert_same_reading(read_made_up(m), before, 1e-12); /* rounding is the same at any power, until it is that of subnormal numbers */
+        drop(m);
+    }
+}
+
+static void subnormal_and_empty_columns_count_for_what_they_are(void **state)
+{
+    (void)state;
+    static const size_t parts[DIRECTION_PARTS] = {4, 5, 6};
+    made_up *m = make_up(20, 30, 4, parts, 6);
+    for (size_t i = 0; i < 20; i++) {
+        m->b[i * 4 + 1] = 0;                            /* against a row of a that is not */
+        m->b[i * 4 + 2] = ldexpf((float)(i + 1), -149); /* subnormal, against a row of 1e38 */
+    }
+    for (size_t j = 0; j < 30; j++)
+        m->a[2 * 30 + j] *= 1e38f;
+    assert_same_reading(read_made_up(m), by_dense_matrices(m), 1e-5);
+    for (size_t i = 0; i < 20 * 4; i++) /* all of it 2^-140, which squares are not in float32 */
+        m->b[i] = i % 4 == 1 ? 0 : ldexpf((float)(i % 7) - 3, -140);
+    for (size_t j = 0; j < 30; j++)
+        m->a[2 * 30 + j] = (float)j;
+    assert_same_reading(read_made_up(m), by_dense_matrices(m), 1e-5);
+    memset(m->a, 0, sizeof m->a);
+    safety_reading zero = read_made_up(m);
+    assert_true(zero.score == 0 && zero.similarity == 0 && zero.norm == 0);
+    m->module.rank = 0;
+    zero = read_made_up(m);
+    assert_true(zero.score == 0 && zero.similarity == 0 && zero.norm == 0);
+    drop(m);
+}
+
+static void what_is_not_finite_is_told_also_where_its_partner_is_zero(void **state)
+{
+    (void)state;
+    static const size_t parts[DIRECTION_PARTS] = {4, 5, 6};
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    for (size_t v = 0; v < 3; v++)
+        for (int of_b = 0; of_b < 2; of_b++) {
+            made_up *m = make_up(20, 30, 4, parts, 6);
+            safety_reading r;
+            classifier_fault fault = {0};
+            for (size_t i = 0; i < 20; i++)
+                m->b[i * 4 + 1] = of_b ? values[v] : 0;
+            for (size_t j = 0; j < 30; j++)
+                m->a[30 + j] = of_b ? 0 : values[v];
+            assert_int_equal(safety_direction_read(&m->direction, &m->profile, &r, &fault), CLASSIFIER_E_DATA);
+            assert_non_null(strstr(fault.message, "values that are not finite"));
+            drop(m);
+        }
+}
+
 static void an_update_of_zero_reads_as_nothing_and_broken_values_are_named(void **state)
 {
     (void)state;
@@ -185,6 +366,10 @@ int main(void)
         cmocka_unit_test(a_direction_that_keeps_everything_reads_what_kernels_say),
         cmocka_unit_test(what_a_truncated_direction_reads_differs_by_no_more_than_what_was_dropped),
         cmocka_unit_test(gauges_at_the_ends_of_float32_change_nothing),
+        cmocka_unit_test(any_shape_and_rank_reads_as_its_dense_update),
+        cmocka_unit_test(powers_of_two_move_between_the_factors_unseen),
+        cmocka_unit_test(subnormal_and_empty_columns_count_for_what_they_are),
+        cmocka_unit_test(what_is_not_finite_is_told_also_where_its_partner_is_zero),
         cmocka_unit_test(an_update_of_zero_reads_as_nothing_and_broken_values_are_named),
         cmocka_unit_test(every_refused_allocation_is_an_error),
     };
