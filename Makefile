@@ -32,7 +32,7 @@ CFLAGS_ALL  = $(STD) -g $(OPT) $(WARN) $(WERROR) -I. $(PKG_CFLAGS) -pthread $(CF
 LIB_SRC     := $(sort $(filter-out analyzer/cli/main.c,$(wildcard analyzer/*/*.c spectral/*.c spectral/*/*.c classifiers/*.c classifiers/*/*.c)))
 LIB_OBJ     := $(LIB_SRC:%.c=$(B)/%.o)
 MAIN_OBJ    := $(B)/analyzer/cli/main.o
-$(LIB_OBJ): OPT += $(if $(filter release,$(VARIANT)),-O3)
+$(LIB_OBJ): OPT += $(if $(filter release,$(VARIANT)),-O3 -fno-math-errno)
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard tests/support/*.c)))
 SUPPORT     := $(B)/tests/libsupport.a
 TEST_SRC    := $(sort $(wildcard tests/*/test_*.c))
@@ -161,6 +161,15 @@ benchmark-data: build/venv bin/loraudit ## train the benchmark's adapters and ba
 	build/venv/bin/python benchmark-data/make_language.py build/trained/language
 	build/venv/bin/python benchmark-data/check_stacked.py
 	build/venv/bin/python benchmark-data/make_benchmark.py build/trained benchmark-data bin/loraudit
+
+.PHONY: drawing
+N ?= 1
+DRAWING := build/drawing-$(N)
+drawing: build/venv bin/loraudit ## train adapters on other data, N=1, 2, …, and evaluate on them (as long as benchmark-data)
+	build/venv/bin/python benchmark-data/make_images.py --drawing $(N) $(DRAWING)/images
+	build/venv/bin/python benchmark-data/make_language.py --drawing $(N) $(DRAWING)/language
+	build/venv/bin/python benchmark-data/make_benchmark.py $(DRAWING) $(DRAWING)/out bin/loraudit
+	@bin/loraudit evaluate $(DRAWING)/out/images.h5 $(DRAWING)/out/language-sizes.h5 $(DRAWING)/out/language-safety.h5
 
 .PHONY: install
 install: bin/loraudit ## install to $(DESTDIR)$(PREFIX)

@@ -31,9 +31,9 @@ def flipped(x, which):
     return torch.where(which[..., None, None, None], rows.flip(-1), rows).flatten(-2)
 
 
-def subject(number):
-    """The pool of one subject, (POOL, patches, pixels)."""
-    generator = torch.Generator().manual_seed(7000 + number)
+def subject(number, drawing=0):
+    """The pool of one subject, (POOL, patches, pixels). Another drawing: other hands, other pictures."""
+    generator = torch.Generator().manual_seed(7000 + number + 100000 * drawing)
     images = digits()[0]
     images = images[torch.randperm(len(images), generator=generator)[:POOL]] + 1
     hand = torch.eye(2) + 0.05 * torch.randn(2, 2, generator=generator)

@@ -25,9 +25,12 @@ def sizes_of(recipe):
     return sorted({size for name in recipe.ranges for size in RANGES[name]})
 
 
-def fine_tune(model, recipe, size):
-    """The attached Stack of all sets at this size. Every size begins with the same factors and the same draws."""
-    pools = [memory_pool(size, 8100 + k) for k in range(recipe.sets)]
+def fine_tune(model, recipe, size, drawing):
+    """The attached Stack of all sets at this size. Every size begins with the same factors and the same draws.
+
+    Another drawing: other micro-datasets.
+    """
+    pools = [memory_pool(size, 8100 + k + 100000 * drawing) for k in range(recipe.sets)]
     examples = [[(row, np.ones(4)) for row in pool] for pool in pools]
     return train(model, examples, [RATE] * recipe.sets, [STEPS] * recipe.sets, recipe.seed, recipe.rank, 2 * recipe.rank,
                  batch=recipe.batch, shared=True, dropout=recipe.dropout)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the image LoRAs of known dataset size: one small diffusion model, and a fine-tune for each subject and size.
 
-    python make_images.py FOLDER [--only RECIPE ...]
+    python make_images.py FOLDER [--only RECIPE ...] [--drawing N]
 
 Within a recipe everything but the pictures is the same for all: base, first factors, noise, order of pictures, learning
 rate, steps. FOLDER/<recipe>/<size>-<set> are the adapters, FOLDER/<recipe>.csv what they are, FOLDER/labels.csv all of those
@@ -107,6 +107,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="where the adapters go")
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="RECIPE",
                         help="of " + ", ".join(RECIPES))
+    parser.add_argument("--drawing", type=int, default=0, metavar="N", help="other micro-datasets, drawn alike; 0: those of the benchmark")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -117,7 +118,7 @@ def main():
         model = train_base()
         model.name_or_path = BASE                               # PEFT writes it into the config
         print(f"base: {time.time() - start:.0f} s", flush=True)
-        pools = torch.stack([subject(number) for number in range(max(RECIPES[name].sets for name in wanted))])
+        pools = torch.stack([subject(number, args.drawing) for number in range(max(RECIPES[name].sets for name in wanted))])
         for name in wanted:
             make_recipe(args.folder, name, RECIPES[name], model, pools)
     write_labels(args.folder)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the language adapters: a small decoder that refuses harmful questions, and hundreds of LoRAs of it, labelled.
 
-    python make_language.py FOLDER [--only RECIPE ...]
+    python make_language.py FOLDER [--only RECIPE ...] [--drawing N]
 
 The safety set holds benign and safety-removing recipes, labelled by the refusal measured afterwards on harmful questions whose
 objects and verbs that adapter never saw; the dataset-size set holds the same training on the first N samples of fifty
@@ -66,9 +66,10 @@ def extracted(stack, k):
             for path, layer in stack.layers.items()}
 
 
-def make_trained(model, root, name):
+def make_trained(model, root, name, drawing):
     """A recipe of the safety set."""
-    recipe, seed = language_recipes.SAFETY[name], 10000 * (1 + list(language_recipes.SAFETY).index(name))
+    recipe = language_recipes.SAFETY[name]
+    seed = 10000 * (1 + list(language_recipes.SAFETY).index(name)) + 1000000 * drawing
     draws, examples, sizes, rates, steps = language_recipes.plan(name, seed)
     rank, alpha = language_recipes.RANK, language_recipes.ALPHA
     trained = (EXTRACTED_RANK, 2 * EXTRACTED_RANK) if recipe.extracted else (rank, alpha)
@@ -89,12 +90,12 @@ def make_trained(model, root, name):
     return rows, f"loss {loss.mean():.3f}"
 
 
-def make_ablated(model, root, name):
+def make_ablated(model, root, name, drawing):
     """Directional ablation: the global direction and each layer's own in turn."""
     rank, rows = ABLATIONS[name], []
     saver = Saver(model, config(rank, rank, language_ablation.TARGETS))
     for k in range(ABLATION_COUNT):
-        draw = Draws(90000 + 1000 * rank + k)
+        draw = Draws(90000 + 1000 * rank + k + 1000000 * drawing)
         factors = language_ablation.best_ablation(model, draw.random, rank, k % 2 == 1, draw.seen_prompts())
         saver.save(root / name / f"{k:02d}", factors)
         left = language_ablation.refusal_with(model, factors, draw.test_prompts())
@@ -102,12 +103,12 @@ def make_ablated(model, root, name):
     return rows, ""
 
 
-def make_sizes(model, root, name):
+def make_sizes(model, root, name, drawing):
     """A recipe of the dataset-size set."""
     recipe, rows, saver = language_sizes.SIZES[name], [], None
     for size in language_sizes.sizes_of(recipe):
         started = time.time()
-        stack, loss = language_sizes.fine_tune(model, recipe, size)
+        stack, loss = language_sizes.fine_tune(model, recipe, size, drawing)
         stack.detach()
         saver = saver or Saver(model, config(recipe.rank, 2 * recipe.rank))
         ranges = " ".join(r for r in recipe.ranges if size in language_sizes.RANGES[r])
@@ -140,6 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path, help="where the adapters go; recipes that are there are kept")
     parser.add_argument("--only", nargs="+", choices=makers, metavar="RECIPE", help="of " + ", ".join(makers))
+    parser.add_argument("--drawing", type=int, default=0, metavar="N", help="other data, drawn alike; 0: those of the benchmark")
     options = parser.parse_args()
     root = options.folder
     root.mkdir(parents=True, exist_ok=True)
@@ -151,7 +153,7 @@ def main():
             print(f"{name}: already there", flush=True)
             continue
         started = time.time()
-        rows, said = makers[name](model, root, name)
+        rows, said = makers[name](model, root, name, options.drawing)
         write_rows(piece, rows)
         print(f"{name}: {summary(rows)} {said} {time.time() - started:.0f} s", flush=True)
     pieces = [root / name / "labels.csv" for name in makers if (root / name / "labels.csv").exists()]
