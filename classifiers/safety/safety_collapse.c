@@ -4,7 +4,7 @@
  * matrices are sums of weighted outer products of what lies in the stack.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "classifiers/safety/low_rank.h"
+#include "classifiers/low_rank.h"
 #include "classifiers/safety/safety_direction.h"
 
 #include <math.h>

@@ -3,8 +3,6 @@
  */
 #include "classifiers/size/size_model.h"
 
-#include "classifiers/size/nearest.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +26,7 @@ static int create_view(size_model *m, size_view_kind kind, size_t n_blocks)
     v->width = m->layout.block[n_blocks];
     v->mean = calloc(v->width, sizeof *v->mean);
     v->deviation = calloc(v->width, sizeof *v->deviation);
-    v->features = calloc(m->n * v->width, sizeof *v->features);
-    return v->mean && v->deviation && v->features;
+    return v->mean && v->deviation;
 }
 
 size_model *size_model_create(const size_layout *layout, size_t n)
@@ -68,9 +65,10 @@ void size_model_free(size_model *model)
     for (int k = 0; k < SIZE_VIEWS; k++) {
         free(model->views[k].mean);
         free(model->views[k].deviation);
-        free(model->views[k].features);
         size_regression_release(&model->views[k].regression);
     }
+    nearest_index_release(&model->index);
+    size_domain_release(&model->domain);
     size_layout_release(&model->layout);
     free(model);
 }
@@ -90,48 +88,50 @@ static void standardise(const size_view *v, double *row)
         row[j] = (row[j] - v->mean[j]) / v->deviation[j];
 }
 
-static void standardise_members(size_view *v, size_t n_members)
+static void standardise_members(size_view *v, size_t n_members, double *features)
 {
     double n = (double)n_members;
     memset(v->mean, 0, v->width * sizeof *v->mean);
     memset(v->deviation, 0, v->width * sizeof *v->deviation);
     for (size_t i = 0; i < n_members; i++)
         for (size_t j = 0; j < v->width; j++)
-            v->mean[j] += v->features[i * v->width + j] / n;
+            v->mean[j] += features[i * v->width + j] / n;
     for (size_t i = 0; i < n_members; i++)
         for (size_t j = 0; j < v->width; j++) {
-            double off = v->features[i * v->width + j] - v->mean[j];
+            double off = features[i * v->width + j] - v->mean[j];
             v->deviation[j] += off * off / n;
         }
     for (size_t j = 0; j < v->width; j++)
         v->deviation[j] = fmax(sqrt(v->deviation[j]), LEAST_DEVIATION * fmax(fabs(v->mean[j]), 1e-6));
     for (size_t i = 0; i < n_members; i++)
-        standardise(v, v->features + i * v->width);
+        standardise(v, features + i * v->width);
 }
 
-classifier_status size_model_standardise(size_model *model)
+void size_table_release(size_table *features)
+{
+    for (int k = 0; k < SIZE_VIEWS; k++) {
+        free(features->of[k]);
+        features->of[k] = NULL;
+    }
+}
+
+classifier_status size_model_standardise(size_model *model, size_table *features)
 {
     double *all = malloc(model->layout.n_features * sizeof *all);
-    if (!all)
-        return CLASSIFIER_E_MEMORY;
-    for (size_t i = 0; i < model->n; i++) {
+    classifier_status status = all ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
+    for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++)
+        if (!(features->of[k] = malloc((model->n * model->views[k].width + 1) * sizeof *features->of[k])))
+            status = CLASSIFIER_E_MEMORY;
+    for (size_t i = 0; i < model->n && status == CLASSIFIER_OK; i++) {
         double *rows[SIZE_VIEWS];
         for (int k = 0; k < SIZE_VIEWS; k++)
-            rows[k] = model->views[k].features + i * model->views[k].width;
+            rows[k] = features->of[k] + i * model->views[k].width;
         describe(model, model->spectra + i * model->layout.n_spectra, all, rows);
     }
-    for (int k = 0; k < SIZE_VIEWS; k++)
-        standardise_members(&model->views[k], model->n);
+    for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++)
+        standardise_members(&model->views[k], model->n, features->of[k]);
     free(all);
-    return CLASSIFIER_OK;
-}
-
-size_members size_model_as_members(const size_model *model, size_view_kind kind)
-{
-    static const double SHARE[SIZE_VIEWS][SIZE_BLOCKS] = {{0.45, 0.45, 0.1}, {0.5, 0.5, 0}};
-    const size_view *v = &model->views[kind];
-    return (size_members){.block = model->layout.block, .share = SHARE[kind], .n_blocks = v->n_blocks, .width = v->width, .features = v->features,
-                          .size_index = model->size_index, .n = model->n, .sizes = model->sizes, .n_sizes = model->n_sizes};
+    return status;
 }
 
 static nearest_bank members_of(const size_model *model)
@@ -139,12 +139,25 @@ static nearest_bank members_of(const size_model *model)
     return (nearest_bank){&model->layout, model->spectra, model->size_index, model->n, model->n_sizes};
 }
 
-static void take_votes(const size_model *model, const double *spectra, size_answer *answer)
+classifier_status size_model_index(size_model *model)
 {
     nearest_bank bank = members_of(model);
+    return nearest_index_create(&bank, &model->index);
+}
+
+size_members size_model_as_members(const size_model *model, size_view_kind kind, const double *features)
+{
+    static const double SHARE[SIZE_VIEWS][SIZE_BLOCKS] = {{0.45, 0.45, 0.1}, {0.5, 0.5, 0}};
+    const size_view *v = &model->views[kind];
+    return (size_members){.block = model->layout.block, .share = SHARE[kind], .n_blocks = v->n_blocks, .width = v->width, .features = features,
+                          .size_index = model->size_index, .n = model->n, .sizes = model->sizes, .n_sizes = model->n_sizes};
+}
+
+/* likely: a member that is near; answers are the same for any */
+static void take_votes(const size_model *model, const double *spectra, size_t likely, size_answer *answer)
+{
     nearest_vote votes[SIZE_MAX_CLASSES];
-    double scratch[SIZE_MAX_CLASSES];
-    nearest_votes(&bank, spectra, votes, scratch);
+    nearest_votes(&model->index, spectra, model->spectra + likely * model->layout.n_spectra, model->size_index[likely], votes);
     for (size_t k = 0; k < model->n_sizes && votes[k].count > 0; k++) {
         answer->vote_size[k] = model->sizes[votes[k].size_index];
         answer->vote_count[k] = votes[k].count;
@@ -152,25 +165,18 @@ static void take_votes(const size_model *model, const double *spectra, size_answ
     }
 }
 
-/* The distance to the bank. *doubt: of an answer */
-static double measure(const size_model *model, double *const features[SIZE_VIEWS], double *doubt, int *which)
+/* A member that the adapter is a copy of, then the most similar ones, the first of equals first. */
+static void take_neighbours(const float *similarity, size_t n, const size_vicinity *v, size_answer *answer)
 {
-    const size_view *v = &model->views[SIZE_VIEW_VALUE];
-    const double *row = features[SIZE_VIEW_VALUE];
-    size_t start = model->layout.block[SIZE_BLOCK_START];
-    double nearest[SIZE_DOMAIN_COUNT];
-    nearest[SIZE_DOMAIN_SPECTRA] = size_domain_nearest(v->features, model->n, v->width, start, row);
-    nearest[SIZE_DOMAIN_START] = size_domain_nearest(v->features + start, model->n, v->width, v->width - start, row + start);
-    *doubt = size_domain_doubt(&model->domain, nearest[SIZE_DOMAIN_SPECTRA]);
-    return size_domain_distance(&model->domain, nearest, which);
-}
-
-/* The most similar members, the first of equals first. */
-static void take_neighbours(const double *similarity, size_t n, size_answer *answer)
-{
+    size_t first = 0;
+    if (!(v->nearest[SIZE_DOMAIN_SPECTRA] > 0) && v->n_near > 0)
+        answer->neighbour[first++] = v->near[0];
+    answer->n_neighbours = first;
     for (size_t i = 0; i < n; i++) {
         size_t place = answer->n_neighbours;
-        while (place > 0 && similarity[i] > similarity[answer->neighbour[place - 1]])
+        if (first > 0 && i == answer->neighbour[0])
+            continue;
+        while (place > first && similarity[i] > similarity[answer->neighbour[place - 1]])
             place--;
         if (place == SIZE_NEIGHBOURS)
             continue;
@@ -220,27 +226,30 @@ static int in_keys(const size_model *model, const classifier_profile *p, const c
 
 /* What an adapter is asked with; all in one allocation, which is spectra. */
 typedef struct {
-    double *spectra, *features[SIZE_VIEWS], *similarity, *at_most[SIZE_VIEWS], *scratch; /* scratch: n_features */
+    double *spectra, *features[SIZE_VIEWS], *at_most[SIZE_VIEWS];
+    double *all;                 /* n_features */
+    float *similarity, *scratch; /* of members; what spaces want */
 } question;
 
 static classifier_status open_question(const size_model *model, question *q)
 {
-    size_t n_features = model->layout.n_features;
-    q->spectra = malloc((model->layout.n_spectra + 3 * n_features + model->n + 2 * model->n_sizes) * sizeof *q->spectra);
+    size_t n_features = model->layout.n_features, n_scratch = 2 * size_space_padded(model->n) + n_features;
+    q->spectra = malloc((model->layout.n_spectra + 3 * n_features + 2 * model->n_sizes) * sizeof *q->spectra + n_scratch * sizeof *q->scratch);
     if (!q->spectra)
         return CLASSIFIER_E_MEMORY;
     q->features[SIZE_VIEW_VALUE] = q->spectra + model->layout.n_spectra;
     q->features[SIZE_VIEW_INTERVAL] = q->features[SIZE_VIEW_VALUE] + n_features;
-    q->similarity = q->features[SIZE_VIEW_INTERVAL] + n_features;
-    q->at_most[SIZE_VIEW_VALUE] = q->similarity + model->n;
+    q->all = q->features[SIZE_VIEW_INTERVAL] + n_features;
+    q->at_most[SIZE_VIEW_VALUE] = q->all + n_features;
     q->at_most[SIZE_VIEW_INTERVAL] = q->at_most[SIZE_VIEW_VALUE] + model->n_sizes;
-    q->scratch = q->at_most[SIZE_VIEW_INTERVAL] + model->n_sizes;
+    q->similarity = (float *)(q->at_most[SIZE_VIEW_INTERVAL] + model->n_sizes);
+    q->scratch = q->similarity + size_space_padded(model->n);
     return CLASSIFIER_OK;
 }
 
 static void set_features(const size_model *model, question *q)
 {
-    describe(model, q->spectra, q->scratch, q->features);
+    describe(model, q->spectra, q->all, q->features);
     for (int k = 0; k < SIZE_VIEWS; k++)
         standardise(&model->views[k], q->features[k]);
 }
@@ -248,41 +257,46 @@ static void set_features(const size_model *model, question *q)
 /* Both regressions are asked, that for the value last: neighbours are by its kernel. Return: what the interval is made of. */
 static size_prediction ask(const size_model *model, double doubt, question *q, double *value)
 {
-    size_prediction p = {0};
+    size_prediction p[SIZE_VIEWS];
     for (int k = SIZE_VIEWS - 1; k >= 0; k--) {
-        size_members members = size_model_as_members(model, (size_view_kind)k);
-        size_prediction of_view = size_regression_ask(&model->views[k].regression, &members, q->features[k], doubt, q->similarity, q->at_most[k],
-                                                      q->scratch);
-        if (k == SIZE_VIEW_INTERVAL)
-            p = of_view;
+        size_members members = size_model_as_members(model, (size_view_kind)k, NULL);
+        p[k] = size_regression_ask(&model->views[k].regression, &members, q->features[k], doubt, q->similarity, q->at_most[k],
+                                   q->scratch);
     }
     for (size_t c = 0; c + 1 < model->n_sizes; c++)
         q->at_most[SIZE_VIEW_VALUE][c] += BLEND * (q->at_most[SIZE_VIEW_INTERVAL][c] - q->at_most[SIZE_VIEW_VALUE][c]);
     *value = model->sizes[size_regression_median(q->at_most[SIZE_VIEW_VALUE], model->n_sizes)];
-    return p;
+    return p[SIZE_VIEW_INTERVAL];
+}
+
+static size_vicinity look_around(const size_model *model, question *q)
+{
+    size_t width = model->views[SIZE_VIEW_VALUE].width;
+    float *row = q->scratch, *scratch = row + width;
+    for (size_t j = 0; j < width; j++)
+        row[j] = (float)q->features[SIZE_VIEW_VALUE][j];
+    return size_domain_look(&model->domain, row, scratch);
 }
 
 /* An interval that holds all sizes of the bank, for an adapter far out even where it is. */
-static int says_nothing(const size_model *model, const size_prediction *p, const double *features)
+static int says_nothing(const size_model *model, const size_prediction *p, const size_vicinity *v)
 {
-    const size_view *v = &model->views[SIZE_VIEW_VALUE];
-    if (!(p->low <= model->sizes[0] && p->high >= model->sizes[model->n_sizes - 1]))
-        return 0;
-    size_t start = model->layout.block[SIZE_BLOCK_START];
-    return size_domain_isolation(v->features, model->n, v->width, start, features) > SIZE_DOMAIN_ISOLATED;
+    return p->low <= model->sizes[0] && p->high >= model->sizes[model->n_sizes - 1] &&
+           size_domain_isolation(&model->domain, v) > SIZE_DOMAIN_ISOLATED;
 }
 
 /* Return: 0 when there is nothing to be said. */
-static int answer_question(const size_model *model, double doubt, question *q, size_answer *a)
+static int answer_question(const size_model *model, const size_vicinity *v, question *q, size_answer *a)
 {
+    double doubt = size_domain_doubt(&model->domain, v->nearest[SIZE_DOMAIN_SPECTRA]);
     size_prediction p = ask(model, doubt, q, &a->value);
-    if (says_nothing(model, &p, q->features[SIZE_VIEW_VALUE]))
+    if (says_nothing(model, &p, v))
         return 0;
     a->low = p.low;
     a->high = p.high;
     a->coverage = SIZE_REGRESSION_LEVEL;
-    take_neighbours(q->similarity, model->n, a);
-    take_votes(model, q->spectra, a);
+    take_neighbours(q->similarity, model->n, v, a);
+    take_votes(model, q->spectra, v->near[0], a);
     return 1;
 }
 
@@ -291,15 +305,15 @@ static void answer_or_abstain(const size_model *model, question *q, size_answer 
 {
     static const char *const WHAT[SIZE_DOMAIN_COUNT] = {"spectra", "singular values of A"};
     int which = 0;
-    double doubt;
     set_features(model, q);
-    a->distance = measure(model, q->features, &doubt, &which);
+    size_vicinity v = look_around(model, q);
+    a->distance = size_domain_distance(&model->domain, &v, &which);
     *abstained = why;
     if (!(a->distance <= a->distance_limit)) {
         snprintf(why, 240,
                  "no bank of its training recipe: %s are %.3g times as far from the nearest member as members are from each other; the limit is %g",
                  WHAT[which], a->distance, a->distance_limit);
-    } else if (!answer_question(model, doubt, q, a)) {
+    } else if (!answer_question(model, &v, q, a)) {
         *a = (size_answer){.distance = a->distance, .distance_limit = a->distance_limit};
         snprintf(why, 240, "spectra too far from the bank's members to narrow down the size: the %g %% interval holds all %zu sizes from %g to %g",
                  100 * SIZE_REGRESSION_LEVEL, model->n_sizes, model->sizes[0], model->sizes[model->n_sizes - 1]);
@@ -343,7 +357,7 @@ classifier_status size_model_predict(const size_model *model, size_method method
     } else if (method == SIZE_FROBENIUS_NN) {
         *value = model->sizes[nearest_by_norm(&bank, q.spectra)];
     } else if (method == SIZE_DSIRE) {
-        take_votes(model, q.spectra, &a);
+        take_votes(model, q.spectra, 0, &a);
         *value = a.vote_size[0];
     } else {
         set_features(model, &q);

@@ -8,9 +8,11 @@
  *     kernel    2 × 3: p, γ, λ of the regressions for the value and for the interval
  *     prior     (sizes − 1) × 1.   coefficients, interval_coefficients   members × (sizes − 1)
  *     interval  1 × 3: coverage, floor, quantile
- *     domain    1 × 3: units of the distances, typical distance
+ *     domain    1 × 3: units of the distances, typical distance.   own   members × 1: each member's distance to its nearest
+ *     directions, interval_directions, domain_directions   features × SIZE_SPACE_RANK: of all spaces of size_space.h, one below the other,
+ *               single precision
  *
- * Features and their standardisation follow from the spectra. A bank may be a stranger's: nothing is allocated but from shapes that its
+ * Features, their standardisation and the members' places in the spaces follow from the spectra. A bank may be a stranger's: nothing is allocated but from shapes that its
  * tables have, and every number is checked before it is used.
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,6 +24,9 @@
 #include <string.h>
 
 static const char TASK[] = "dataset-size";
+/* of the views, and last of the domain */
+static const char *const DIRECTIONS[SIZE_VIEWS + 1] = {"directions", "interval_directions", "domain_directions"};
+static const double MOST_OF_UNIT_VECTOR = 1.001;
 enum { MAX_SIGMA = 1 << 16 };
 
 /* ---- to a bank ---- */
@@ -44,12 +49,38 @@ static char *join_names(const size_model *model)
     return text;
 }
 
+/* Spaces in turn, the directions of each below those of the one before. */
+static classifier_status put_directions(const size_space *spaces, size_t n_spaces, const char *name, classifier_bank *bank)
+{
+    size_t width = 0, at = 0;
+    for (size_t k = 0; k < n_spaces; k++)
+        width += spaces[k].width;
+    double *all = malloc((width * SIZE_SPACE_RANK + 1) * sizeof *all);
+    if (!all)
+        return CLASSIFIER_E_MEMORY;
+    for (size_t k = 0; k < n_spaces; k++)
+        for (size_t i = 0; i < spaces[k].width * SIZE_SPACE_RANK; i++)
+            all[at++] = (double)spaces[k].directions[i];
+    classifier_status status = bank_put(bank, name, width, SIZE_SPACE_RANK, all, BANK_F32);
+    free(all);
+    return status;
+}
+
+static classifier_status put_spaces(const size_model *model, classifier_bank *bank)
+{
+    classifier_status status = put_directions(model->domain.space, SIZE_DOMAIN_COUNT, DIRECTIONS[SIZE_VIEWS], bank);
+    for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++)
+        status = put_directions(model->views[k].regression.space, model->views[k].n_blocks, DIRECTIONS[k], bank);
+    return status;
+}
+
 static classifier_status put_tables(const size_model *model, double *shape, double *member, classifier_bank *bank)
 {
     const size_regression *value = &model->views[SIZE_VIEW_VALUE].regression, *r = &model->views[SIZE_VIEW_INTERVAL].regression;
+    const size_domain *d = &model->domain;
     double kernel[6] = {value->power, value->gamma, value->lambda, r->power, r->gamma, r->lambda};
     double interval[3] = {SIZE_REGRESSION_LEVEL, r->floor, r->quantile};
-    double domain[3] = {model->domain.unit[SIZE_DOMAIN_SPECTRA], model->domain.unit[SIZE_DOMAIN_START], model->domain.typical};
+    double domain[3] = {d->unit[SIZE_DOMAIN_SPECTRA], d->unit[SIZE_DOMAIN_START], d->typical};
     for (size_t i = 0; i < model->layout.n_modules; i++) {
         const size_module *m = &model->layout.modules[i];
         shape[3 * i] = (double)m->n_sigma;
@@ -69,11 +100,12 @@ static classifier_status put_tables(const size_model *model, double *shape, doub
         {"interval_coefficients", model->n, model->n_sizes - 1, r->coefficients, BANK_F64},
         {"interval", 1, 3, interval, BANK_F64},
         {"domain", 1, 3, domain, BANK_F64},
+        {"own", model->n, 1, d->own, BANK_F64},
     };
     classifier_status status = CLASSIFIER_OK;
     for (size_t i = 0; status == CLASSIFIER_OK && i < sizeof tables / sizeof *tables; i++)
         status = bank_put(bank, tables[i].name, tables[i].rows, tables[i].columns, tables[i].values, tables[i].kept);
-    return status;
+    return status == CLASSIFIER_OK ? put_spaces(model, bank) : status;
 }
 
 classifier_status size_model_to_bank(const size_model *model, classifier_bank *bank)
@@ -175,7 +207,28 @@ static classifier_status get_texts(const classifier_bank *bank, size_model *mode
     return CLASSIFIER_OK;
 }
 
-static classifier_status get_regression(const classifier_bank *bank, size_model *model, size_view_kind kind, classifier_fault *fault)
+static const bank_table *find_directions(const classifier_bank *bank, const char *name, size_t width, classifier_fault *fault)
+{
+    const bank_table *t = bank_get(bank, name, width, SIZE_SPACE_RANK, fault);
+    for (size_t i = 0; t && i < width * SIZE_SPACE_RANK; i++)
+        if (!(fabs(t->values[i]) <= MOST_OF_UNIT_VECTOR)) {
+            classifier_fail(fault, CLASSIFIER_E_BANK, "bank: table %s has %g in row %zu, which no unit vector has", name, t->values[i],
+                            i / SIZE_SPACE_RANK);
+            return NULL;
+        }
+    return t;
+}
+
+static void take_directions(const bank_table *t, size_space *spaces, size_t n_spaces)
+{
+    size_t at = 0;
+    for (size_t k = 0; k < n_spaces; k++)
+        for (size_t i = 0; i < spaces[k].width * SIZE_SPACE_RANK; i++)
+            spaces[k].directions[i] = (float)t->values[at++];
+}
+
+static classifier_status get_regression(const classifier_bank *bank, const size_table *features, size_model *model, size_view_kind kind,
+                                        classifier_fault *fault)
 {
     static const char *const COEFFICIENTS[SIZE_VIEWS] = {"coefficients", "interval_coefficients"};
     size_t n_targets = model->n_sizes - 1;
@@ -183,14 +236,15 @@ static classifier_status get_regression(const classifier_bank *bank, size_model 
     const bank_table *kernel = bank_get(bank, "kernel", SIZE_VIEWS, 3, fault), *prior = bank_get(bank, "prior", n_targets, 1, fault);
     const bank_table *coefficients = bank_get(bank, COEFFICIENTS[kind], model->n, n_targets, fault);
     const bank_table *interval = bank_get(bank, "interval", 1, 3, fault);
-    if (!kernel || !prior || !coefficients || !interval)
+    const bank_table *directions = find_directions(bank, DIRECTIONS[kind], model->views[kind].width, fault);
+    if (!kernel || !prior || !coefficients || !interval || !directions)
         return CLASSIFIER_E_BANK;
     const double *k = kernel->values + 3 * kind, *i = interval->values;
     if (!(k[0] >= 0) || k[0] > 1 || !(k[1] > 0) || !(k[2] > 0))
         return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: a kernel with p = %g, gamma = %g and lambda = %g", k[0], k[1], k[2]);
     if (fabs(i[0] - SIZE_REGRESSION_LEVEL) > 1e-9 || !(i[1] > 0) || !(i[2] >= 0))
         return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: an interval of coverage %g, floor %g and quantile %g", i[0], i[1], i[2]);
-    size_members members = size_model_as_members(model, kind);
+    size_members members = size_model_as_members(model, kind, features->of[kind]);
     classifier_status status = size_regression_create(r, &members, k[0]);
     if (status != CLASSIFIER_OK)
         return status;
@@ -200,19 +254,32 @@ static classifier_status get_regression(const classifier_bank *bank, size_model 
     r->quantile = i[2];
     memcpy(r->prior, prior->values, n_targets * sizeof *r->prior);
     memcpy(r->coefficients, coefficients->values, model->n * n_targets * sizeof *r->coefficients);
-    return CLASSIFIER_OK;
+    take_directions(directions, r->space, r->n_blocks);
+    return size_regression_settle(r, &members);
 }
 
-static classifier_status get_domain(const classifier_bank *bank, size_model *model, classifier_fault *fault)
+static classifier_status get_domain(const classifier_bank *bank, const size_table *features, size_model *model, classifier_fault *fault)
 {
-    const bank_table *domain = bank_get(bank, "domain", 1, 3, fault);
-    if (!domain)
+    size_t width = model->views[SIZE_VIEW_VALUE].width;
+    const double *rows = features->of[SIZE_VIEW_VALUE];
+    const bank_table *domain = bank_get(bank, "domain", 1, 3, fault), *own = bank_get(bank, "own", model->n, 1, fault);
+    const bank_table *directions = find_directions(bank, DIRECTIONS[SIZE_VIEWS], width, fault);
+    if (!domain || !own || !directions)
         return CLASSIFIER_E_BANK;
     const double *d = domain->values;
     if (!(d[0] > 0) || !(d[1] > 0) || !(d[2] > 0))
         return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: a domain with %g, %g and %g, which are not above 0", d[0], d[1], d[2]);
-    model->domain = (size_domain){.unit = {[SIZE_DOMAIN_SPECTRA] = d[0], [SIZE_DOMAIN_START] = d[1]}, .typical = d[2]};
-    return CLASSIFIER_OK;
+    for (size_t i = 0; i < model->n; i++)
+        if (!(own->values[i] >= 0))
+            return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: table own has %g in row %zu, which is no distance", own->values[i], i);
+    classifier_status status = size_domain_create(&model->domain, rows, model->n, model->layout.block[SIZE_BLOCK_START], width);
+    if (status != CLASSIFIER_OK)
+        return status;
+    memcpy(model->domain.unit, d, sizeof model->domain.unit);
+    model->domain.typical = d[2];
+    memcpy(model->domain.own, own->values, model->n * sizeof *own->values);
+    take_directions(directions, model->domain.space, SIZE_DOMAIN_COUNT);
+    return size_domain_settle(&model->domain, rows);
 }
 
 static classifier_status get_spectra(const bank_table *spectra, size_model *model, classifier_fault *fault)
@@ -224,7 +291,22 @@ static classifier_status get_spectra(const bank_table *spectra, size_model *mode
             return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: table spectra has %g in row %zu, column %zu", spectra->values[i],
                                    i / model->layout.n_spectra, i % model->layout.n_spectra);
     }
-    return size_model_standardise(model);
+    return CLASSIFIER_OK;
+}
+
+/* All that follows from the spectra, and what is made of it. */
+static classifier_status get_models(const classifier_bank *bank, size_model *model, classifier_fault *fault)
+{
+    size_table features = {0};
+    classifier_status status = size_model_standardise(model, &features);
+    if (status == CLASSIFIER_OK)
+        status = size_model_index(model);
+    for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++)
+        status = get_regression(bank, &features, model, (size_view_kind)k, fault);
+    if (status == CLASSIFIER_OK)
+        status = get_domain(bank, &features, model, fault);
+    size_table_release(&features);
+    return status;
 }
 
 classifier_status size_model_from_bank(const classifier_bank *bank, size_model **out, classifier_fault *fault)
@@ -257,10 +339,8 @@ classifier_status size_model_from_bank(const classifier_bank *bank, size_model *
         status = get_texts(bank, model, fault);
     if (status == CLASSIFIER_OK)
         status = get_spectra(spectra, model, fault);
-    for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++)
-        status = get_regression(bank, model, (size_view_kind)k, fault);
     if (status == CLASSIFIER_OK)
-        status = get_domain(bank, model, fault);
+        status = get_models(bank, model, fault);
 
 done:
     if (status == CLASSIFIER_E_MEMORY)

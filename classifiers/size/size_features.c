@@ -106,19 +106,17 @@ static double logarithm(double x)
     return log(fmax(x, SMALLEST));
 }
 
-/* log σ of each; log of their norm and entropy −Σ p ln p with p = σ / Σσ. */
+/* log σ of each; log of their norm and entropy −Σ p ln p with p = σ / Σσ, which is ln Σσ − Σ σ ln σ / Σσ. */
 static void describe(const double *sigma, size_t n, double norm, double *logarithms, double *summary)
 {
-    double sum = 0, entropy = 0;
+    double sum = 0, weighted = 0;
     for (size_t i = 0; i < n; i++) {
         logarithms[i] = logarithm(sigma[i]);
         sum += sigma[i];
+        weighted += sigma[i] > SMALLEST ? sigma[i] * logarithms[i] : 0;
     }
-    for (size_t i = 0; i < n; i++)
-        if (sigma[i] > 0)
-            entropy -= sigma[i] / sum * log(sigma[i] / sum);
     summary[0] = logarithm(norm);
-    summary[1] = entropy;
+    summary[1] = sum > SMALLEST ? log(sum) - weighted / sum : 0;
 }
 
 static double norm_of(const double *x, size_t n)

@@ -4,7 +4,6 @@
 #include "classifiers/size/size_regression.h"
 
 #include "classifiers/metrics.h"
-#include "classifiers/size/nearest.h"
 #include "classifiers/size/ridge.h"
 #include "classifiers/size/size_selection.h"
 
@@ -20,30 +19,37 @@ void size_regression_release(size_regression *r)
     free(r->coefficients);
     free(r->prior);
     free(r->weights);
-    free(r->members);
+    for (size_t b = 0; b < SIZE_BLOCKS; b++)
+        size_space_release(&r->space[b]);
     *r = (size_regression){0};
 }
 
 classifier_status size_regression_create(size_regression *r, const size_members *members, double power)
 {
-    size_t width = members->width, n_targets = members->n_sizes - 1;
-    size_regression made = {.n = members->n, .n_sizes = members->n_sizes, .power = power};
+    size_t n_targets = members->n_sizes - 1;
+    size_regression made = {.n = members->n, .n_sizes = members->n_sizes, .power = power, .n_blocks = members->n_blocks};
     made.coefficients = calloc(members->n * n_targets, sizeof *made.coefficients);
     made.prior = calloc(n_targets, sizeof *made.prior);
-    made.weights = malloc(width * sizeof *made.weights);
-    made.members = malloc(members->n * width * sizeof *made.members);
+    made.weights = malloc(members->width * sizeof *made.weights);
     classifier_status status = CLASSIFIER_E_MEMORY;
-    if (made.coefficients && made.prior && made.weights && made.members)
+    if (made.coefficients && made.prior && made.weights)
         status = size_weights(members, NULL, power, made.weights);
+    for (size_t b = 0; b < made.n_blocks && status == CLASSIFIER_OK; b++)
+        status = size_space_create(&made.space[b], members->n, members->block[b + 1] - members->block[b]);
     if (status != CLASSIFIER_OK) {
         size_regression_release(&made);
         return status;
     }
-    for (size_t i = 0; i < members->n; i++)
-        for (size_t j = 0; j < width; j++)
-            made.members[i * width + j] = members->features[i * width + j] * made.weights[j];
     *r = made;
     return CLASSIFIER_OK;
+}
+
+classifier_status size_regression_settle(size_regression *r, const size_members *members)
+{
+    classifier_status status = CLASSIFIER_OK;
+    for (size_t b = 0; b < r->n_blocks && status == CLASSIFIER_OK; b++)
+        status = size_space_settle(&r->space[b], members->features + members->block[b], members->width, r->weights + members->block[b]);
+    return status;
 }
 
 size_t size_regression_median(const double *at_most, size_t n_sizes)
@@ -71,23 +77,32 @@ static size_prediction read_distribution(const double *sizes, size_t n_sizes, co
     return p;
 }
 
+/* similarity[i] += the kernel's part of one block. */
+static void add_kernel(const size_regression *r, double share, const float *squares, float *similarity)
+{
+    float part = (float)share, twice = (float)(2 * r->gamma);
+    for (size_t i = 0; i < r->n; i++)
+        similarity[i] += part / sqrtf(1 + twice * squares[i]);
+}
+
 size_prediction size_regression_ask(const size_regression *r, const size_members *members, const double *features, double doubt,
-                                    double *similarity, double *at_most, double *scratch)
+                                    float *similarity, double *at_most, float *scratch)
 {
     size_t n_targets = r->n_sizes - 1;
-    double *weighted = scratch;
+    float *squares = scratch, *row = squares + size_space_padded(r->n);
     memcpy(at_most, r->prior, n_targets * sizeof *at_most);
+    memset(similarity, 0, r->n * sizeof *similarity);
     for (size_t j = 0; j < members->width; j++)
-        weighted[j] = features[j] * r->weights[j];
-    for (size_t i = 0; i < r->n; i++) {
-        double squares[SIZE_BLOCKS];
-        for (size_t b = 0; b < members->n_blocks; b++)
-            squares[b] = nearest_square(weighted + members->block[b], r->members + i * members->width + members->block[b],
-                                        members->block[b + 1] - members->block[b]);
-        similarity[i] = size_kernel(members, squares, 1, r->gamma);
-        for (size_t c = 0; c < n_targets; c++)
-            at_most[c] += similarity[i] * r->coefficients[i * n_targets + c];
+        row[j] = (float)(features[j] * r->weights[j]);
+    for (size_t b = 0; b < r->n_blocks; b++) {
+        size_place p;
+        size_space_place(&r->space[b], row + members->block[b], &p);
+        size_space_squares(&r->space[b], &p, squares);
+        add_kernel(r, members->share[b], squares, similarity);
     }
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t c = 0; c < n_targets; c++)
+            at_most[c] += (double)similarity[i] * r->coefficients[i * n_targets + c];
     size_prediction p = read_distribution(members->sizes, r->n_sizes, at_most);
     double reach = r->quantile * doubt * (p.spread + r->floor);
     p.low = exp(p.centre - reach);
@@ -123,25 +138,83 @@ static classifier_status calibrate(size_regression *r, const size_members *membe
     return CLASSIFIER_OK;
 }
 
-/* The last fit, of all members. */
+/* kernel (n × n) of the members among themselves. scratch: 2·size_space_padded(n) */
+static void kernel_of_members(const size_regression *r, const size_members *members, float *scratch, double *kernel)
+{
+    float *similarity = scratch, *squares = scratch + size_space_padded(r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        memset(similarity, 0, r->n * sizeof *similarity);
+        for (size_t b = 0; b < r->n_blocks; b++) {
+            size_place p;
+            size_space_member(&r->space[b], i, &p);
+            size_space_squares(&r->space[b], &p, squares);
+            squares[i] = 0;
+            add_kernel(r, members->share[b], squares, similarity);
+        }
+        for (size_t j = 0; j <= i; j++)
+            kernel[i * r->n + j] = kernel[j * r->n + i] = (double)similarity[j];
+    }
+}
+
+/* The coefficients, for these members and r's power, γ and λ; and the spaces. */
 static classifier_status fit_all(size_regression *r, const size_members *members)
 {
     size_t n = r->n, n_targets = r->n_sizes - 1;
-    double *squares = malloc(members->n_blocks * n * n * sizeof *squares), *factor = malloc(n * n * sizeof *factor);
-    double *targets = malloc(n * n_targets * sizeof *targets);
-    classifier_status status = CLASSIFIER_E_MEMORY;
-    if (!squares || !factor || !targets)
-        goto done;
-    size_squares(members, r->members, squares);
-    for (size_t i = 0; i < n * n; i++)
-        squares[i] = size_kernel(members, squares + i, n * n, r->gamma);
-    size_targets(members->size_index, NULL, n, n_targets, r->prior, targets);
-    status = ridge_fit(squares, n, r->lambda, targets, n_targets, factor, r->coefficients);
-
-done:
-    free(squares);
+    double *kernel = malloc(n * n * sizeof *kernel), *factor = malloc(n * n * sizeof *factor), *targets = malloc(n * n_targets * sizeof *targets);
+    float *scratch = malloc(2 * size_space_padded(n) * sizeof *scratch);
+    classifier_status status = kernel && factor && targets && scratch ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
+    for (size_t b = 0; b < r->n_blocks && status == CLASSIFIER_OK; b++)
+        status = size_space_fit(&r->space[b], members->features + members->block[b], members->width, r->weights + members->block[b]);
+    if (status == CLASSIFIER_OK) {
+        kernel_of_members(r, members, scratch, kernel);
+        size_targets(members->size_index, NULL, n, n_targets, r->prior, targets);
+        status = ridge_fit(kernel, n, r->lambda, targets, n_targets, factor, r->coefficients);
+    }
+    free(kernel);
     free(factor);
     free(targets);
+    free(scratch);
+    return status;
+}
+
+static classifier_status fit_chosen(size_regression *r, const size_members *members, const size_choice *choice)
+{
+    classifier_status status = size_regression_create(r, members, choice->power);
+    if (status != CLASSIFIER_OK)
+        return status;
+    r->gamma = choice->gamma;
+    r->lambda = choice->lambda;
+    return fit_all(r, members);
+}
+
+/* left_out (n × (n_sizes − 1)): every member's distribution by the same fit without its fold. */
+static classifier_status leave_out(const size_members *members, const size_t *group, size_t n_folds, const size_choice *choice, double *left_out)
+{
+    size_t n = members->n, width = members->width;
+    double *features = malloc((n * width + 1) * sizeof *features);
+    size_t *size_index = malloc(n * sizeof *size_index);
+    float *similarity = malloc((2 * size_space_padded(n) + width) * sizeof *similarity), *scratch = similarity + size_space_padded(n);
+    classifier_status status = features && size_index && similarity ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
+    for (size_t fold = 0; fold < n_folds && status == CLASSIFIER_OK; fold++) {
+        size_regression r = {0};
+        size_members rest = *members;
+        rest.features = features;
+        rest.size_index = size_index;
+        rest.n = 0;
+        for (size_t i = 0; i < n; i++)
+            if (group[i] % n_folds != fold) {
+                memcpy(features + rest.n * width, members->features + i * width, width * sizeof *features);
+                size_index[rest.n++] = members->size_index[i];
+            }
+        status = fit_chosen(&r, &rest, choice);
+        for (size_t i = 0; i < n && status == CLASSIFIER_OK; i++)
+            if (group[i] % n_folds == fold)
+                size_regression_ask(&r, &rest, members->features + i * width, 1, similarity, left_out + i * (members->n_sizes - 1), scratch);
+        size_regression_release(&r);
+    }
+    free(features);
+    free(size_index);
+    free(similarity);
     return status;
 }
 
@@ -153,14 +226,11 @@ classifier_status size_regression_fit(const size_members *members, const size_t 
     double *left_out = malloc(members->n * (members->n_sizes - 1) * sizeof *left_out);
     classifier_status status = left_out ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
     if (status == CLASSIFIER_OK)
-        status = size_select(members, group, n_groups, &choice, left_out);
+        status = size_select(members, group, n_groups, &choice);
     if (status == CLASSIFIER_OK)
-        status = size_regression_create(&made, members, choice.power);
-    if (status == CLASSIFIER_OK) {
-        made.gamma = choice.gamma;
-        made.lambda = choice.lambda;
-        status = fit_all(&made, members);
-    }
+        status = leave_out(members, group, size_folds(members->n, n_groups), &choice, left_out);
+    if (status == CLASSIFIER_OK)
+        status = fit_chosen(&made, members, &choice);
     if (status == CLASSIFIER_OK)
         status = calibrate(&made, members, doubt, left_out);
     if (status == CLASSIFIER_E_DATA)

@@ -12,14 +12,18 @@
  *                there; doubt: any factor that the caller has for a member and for what is asked about, made without their sizes
  *
  * p, γ and λ are those with the smallest squared error of the distribution, weighted by the gaps between sizes (the continuous ranked
- * probability score), over the same predictions. Ends of an interval are real numbers: rounded to sizes of the bank it would cover too
+ * probability score), of members left out alike. Ends of an interval are real numbers: rounded to sizes of the bank it would cover too
  * much; so the value, which is one of them, can lie outside.
+ *
+ * The choice is made with d² as it is. The fit of all members, every question, and the predictions that intervals are made of, which must err as
+ * answers do, take that of size_space.h, a block each.
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef CLASSIFIER_SIZE_REGRESSION_H
 #define CLASSIFIER_SIZE_REGRESSION_H
 
 #include "classifiers/size/size_features.h"
+#include "classifiers/size/size_space.h"
 
 extern const double SIZE_REGRESSION_LEVEL; /* of the intervals: 0.9 */
 enum { SIZE_REGRESSION_LEAST = 9 };        /* members that a quantile at this level needs */
@@ -31,10 +35,12 @@ typedef struct {
     double *prior;               /* n_sizes − 1: fraction of members ≤ each size */
     double floor, quantile;
     double *weights;             /* √ of each feature's; they follow from power and members */
-    double *members;             /* n × width: features times weights */
+    size_t n_blocks;
+    size_space space[SIZE_BLOCKS]; /* of the members' weighted features, a block each */
 } size_regression; /* starts as {0} */
 
-/* The members: standardised features (n × width), block b at block[b] … block[b + 1] − 1 of a row; and, of each member, which of the ascending sizes. */
+/* The members: standardised features (n × width; to be asked, they are not needed), block b at block[b] … block[b + 1] − 1 of a row; and, of each
+ * member, which of the ascending sizes. */
 typedef struct {
     const size_t *block;
     const double *share; /* weight of each block in the kernel; their sum is 1 */
@@ -50,9 +56,11 @@ typedef struct {
     double centre, spread, low, high;
 } size_prediction;
 
-/* size_regression_create - for these members, with zeros but for power, and weights and members that follow from it.
+/* size_regression_create - for these members, with zeros but for power and the weights that follow from it.
+ * size_regression_settle - the members' places in spaces whose directions are there.
  * Errs: CLASSIFIER_E_MEMORY */
 classifier_status size_regression_create(size_regression *r, const size_members *members, double power);
+classifier_status size_regression_settle(size_regression *r, const size_members *members);
 void size_regression_release(size_regression *r);
 
 /* size_regression_fit
@@ -64,10 +72,10 @@ classifier_status size_regression_fit(const size_members *members, const size_t 
                                       size_regression *r, classifier_fault *fault);
 
 /* size_regression_ask - In: features, standardised; doubt: of this one.
- * Out: similarity[n]: the kernel's value for every member, 1 for an equal one;  at_most[n_sizes − 1]: the distribution, not made monotone
- * scratch: width doubles */
+ * Out: similarity[size_space_padded(n)]: the kernel's value for every member;  at_most[n_sizes − 1]: the distribution, not made monotone
+ * scratch: size_space_padded(n) + width numbers.  Cost: O((members + width)·SIZE_SPACE_RANK) a block */
 size_prediction size_regression_ask(const size_regression *r, const size_members *members, const double *features, double doubt,
-                                    double *similarity, double *at_most, double *scratch);
+                                    float *similarity, double *at_most, float *scratch);
 
 /* size_regression_median - index of the median size of a distribution. */
 size_t size_regression_median(const double *at_most, size_t n_sizes);

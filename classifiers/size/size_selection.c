@@ -216,7 +216,7 @@ static double score(const size_members *m, const double *left_out)
     return sum;
 }
 
-static size_choice choose(const workspace *w, double *left_out)
+static size_choice choose(const workspace *w)
 {
     size_t n_values = w->members->n * w->n_targets, best = 0;
     double least = INFINITY;
@@ -227,17 +227,22 @@ static size_choice choose(const workspace *w, double *left_out)
             best = i;
         }
     }
-    memcpy(left_out, w->left_out + best * n_values, n_values * sizeof *left_out);
     return (size_choice){POWERS[best / (N_GAMMAS * N_LAMBDAS)], GAMMAS[best / N_LAMBDAS % N_GAMMAS], LAMBDAS[best % N_LAMBDAS]};
 }
 
-classifier_status size_select(const size_members *m, const size_t *group, size_t n_groups, size_choice *choice, double *left_out)
+size_t size_folds(size_t n, size_t n_groups)
+{
+    size_t most = n > MANY_MEMBERS ? FOLDS_OF_MANY : FOLDS;
+    return n_groups < most ? n_groups : most;
+}
+
+classifier_status size_select(const size_members *m, const size_t *group, size_t n_groups, size_choice *choice)
 {
     workspace w;
     classifier_status status = workspace_create(&w, m);
     if (status != CLASSIFIER_OK)
         return status;
-    size_t most = m->n > MANY_MEMBERS ? FOLDS_OF_MANY : FOLDS, n_folds = n_groups < most ? n_groups : most;
+    size_t n_folds = size_folds(m->n, n_groups);
     for (size_t p = 0; p < N_POWERS && status == CLASSIFIER_OK; p++)
         for (size_t fold = 0; fold < n_folds && status == CLASSIFIER_OK; fold++) {
             w.n_train = w.n_test = 0;
@@ -253,7 +258,7 @@ classifier_status size_select(const size_members *m, const size_t *group, size_t
                 status = try_all(&w, p * N_GAMMAS * N_LAMBDAS);
         }
     if (status == CLASSIFIER_OK)
-        *choice = choose(&w, left_out);
+        *choice = choose(&w);
     workspace_release(&w);
     return status;
 }

@@ -26,8 +26,10 @@ double size_kernel(const size_members *members, const double *squares, size_t st
  * indicators less that */
 void size_targets(const size_t *size_index, const size_t *which, size_t n, size_t n_targets, double *prior, double *targets);
 
-/* size_select - the choice, and left_out (n × (n_sizes − 1)): every member's distribution by the fit without its fold.
- * Errs: CLASSIFIER_E_MEMORY, CLASSIFIER_E_DATA: a fit has no solution */
-classifier_status size_select(const size_members *members, const size_t *group, size_t n_groups, size_choice *choice, double *left_out);
+/* size_folds - in how many folds n members of n_groups micro-datasets are left out: micro-dataset g is in fold g mod that. */
+size_t size_folds(size_t n, size_t n_groups);
+
+/* size_select - the choice. Errs: CLASSIFIER_E_MEMORY, CLASSIFIER_E_DATA: a fit has no solution */
+classifier_status size_select(const size_members *members, const size_t *group, size_t n_groups, size_choice *choice);
 
 #endif

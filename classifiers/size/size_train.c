@@ -110,33 +110,36 @@ static classifier_status take_spectra(size_model *model, const labelled_profile 
     return model->recipe && model->frame ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
 }
 
-/* The domain, and the doubt of every member. room: SIZE_DOMAIN_COUNT × n */
-static void fit_domain(size_model *model, const size_t *group, double *room, double *doubt)
+/* The domain, and the doubt of every member. */
+static classifier_status fit_domain(size_model *model, const size_table *features, const size_t *group, double *doubt)
 {
     const size_view *v = &model->views[SIZE_VIEW_VALUE];
-    size_t n = model->n, start = model->layout.block[SIZE_BLOCK_START];
-    size_domain_distances(v->features, n, v->width, start, group, room + SIZE_DOMAIN_SPECTRA * n);
-    size_domain_distances(v->features + start, n, v->width, v->width - start, group, room + SIZE_DOMAIN_START * n);
-    memcpy(doubt, room + SIZE_DOMAIN_SPECTRA * n, n * sizeof *doubt);
-    model->domain = size_domain_fit(room, n);
-    for (size_t i = 0; i < n; i++)
+    const double *rows = features->of[SIZE_VIEW_VALUE];
+    classifier_status status = size_domain_create(&model->domain, rows, model->n, model->layout.block[SIZE_BLOCK_START], v->width);
+    if (status == CLASSIFIER_OK)
+        status = size_domain_fit(&model->domain, rows, group, doubt);
+    for (size_t i = 0; i < model->n && status == CLASSIFIER_OK; i++)
         doubt[i] = size_domain_doubt(&model->domain, doubt[i]);
+    return status;
 }
 
 static classifier_status fit(size_model *model, const size_t *group, size_t n_groups, classifier_fault *fault)
 {
-    double *room = malloc((SIZE_DOMAIN_COUNT + 1) * model->n * sizeof *room);
-    if (!room)
-        return CLASSIFIER_E_MEMORY;
-    double *doubt = room + SIZE_DOMAIN_COUNT * model->n;
-    classifier_status status = size_model_standardise(model);
+    size_table features = {0};
+    double *doubt = malloc(model->n * sizeof *doubt);
+    classifier_status status = doubt ? size_model_standardise(model, &features) : CLASSIFIER_E_MEMORY;
     if (status == CLASSIFIER_OK)
-        fit_domain(model, group, room, doubt);
+        status = size_model_index(model);
+    if (status == CLASSIFIER_OK)
+        status = fit_domain(model, &features, group, doubt);
+    if (status == CLASSIFIER_E_DATA)
+        classifier_fail(fault, status, "dataset-size: the leading directions of %zu members cannot be found", model->n);
     for (int k = 0; k < SIZE_VIEWS && status == CLASSIFIER_OK; k++) {
-        size_members members = size_model_as_members(model, (size_view_kind)k);
+        size_members members = size_model_as_members(model, (size_view_kind)k, features.of[k]);
         status = size_regression_fit(&members, group, n_groups, doubt, &model->views[k].regression, fault);
     }
-    free(room);
+    size_table_release(&features);
+    free(doubt);
     return status;
 }
 

@@ -3,7 +3,6 @@
  */
 /* LDFLAGS: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "classifiers/size/size.h"
-#include "classifiers/size/size_domain.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/support/size_sample.h"
 
@@ -299,19 +298,6 @@ static void farther_adapters_get_wider_intervals(void **state)
     size_sample_free(&bank);
 }
 
-/* Members at 0 to 4 and at 10 of a line, each with a number behind it that is not looked at. */
-static void isolation_is_relative_to_the_members_thereabouts(void **state)
-{
-    (void)state;
-    static const double LINE[12] = {0, 7, 1, -7, 2, 7, 3, 90, 4, 7, 10, 0};
-    const double far = 13, member = 4, between = 2.5;
-    assert_true(fabs(size_domain_isolation(LINE, 6, 2, 1, &far) - 3 / ((6 + 1 + 1 + 1 + 1) / 5.0)) < 1e-12);
-    assert_true(size_domain_isolation(LINE, 6, 2, 1, &member) == 0);
-    assert_true(fabs(size_domain_isolation(LINE, 6, 2, 1, &between) - 0.5) < 1e-12);
-    assert_true(size_domain_isolation(LINE, 1, 2, 1, &far) == 0); /* the one member's own nearest is nowhere near */
-    assert_true(size_domain_isolation(LINE, 6, 2, 0, &far) == 0);
-}
-
 /* Within the domain, but isolated: no answer rather than one that holds every size. */
 static void isolated_adapters_get_no_interval_of_all_sizes(void **state)
 {
@@ -527,7 +513,8 @@ static void a_number_that_cannot_be_is_refused(void **state)
         {"shape", 0, 5}, {"shape", 1, 4.5}, {"shape", 2, -1}, {"shape", 2, 1e9}, {"sizes", 0, 0.5}, {"sizes", 1, 1}, {"sizes", 3, 2}, {"member", 0, 4},
         {"member", 3, -1}, {"member", 3, 0.5}, {"spectra", 7, -1}, {"spectra", 7, 1e300}, {"spectra", 7, NAN}, {"kernel", 0, -0.1}, {"kernel", 0, 2},
         {"kernel", 1, 0}, {"kernel", 2, 0}, {"prior", 0, NAN}, {"coefficients", 0, INFINITY}, {"interval", 0, 0.8}, {"interval", 1, 0},
-        {"interval", 2, -1}, {"domain", 1, 0}, {"domain", 2, 0},
+        {"interval", 2, -1}, {"domain", 1, 0}, {"domain", 2, 0}, {"own", 3, -1}, {"directions", 5, 1.1}, {"interval_directions", 0, -2},
+        {"domain_directions", 9, NAN},
     };
     sample_recipe recipe = recipe_of(4, 0.1, 13);
     size_sample s = size_sample_make(&recipe);
@@ -680,7 +667,6 @@ int main(void)
         cmocka_unit_test(another_recipe_frame_or_shape_is_abstained_from_and_named),
         cmocka_unit_test(spectra_far_from_all_members_are_abstained_from),
         cmocka_unit_test(farther_adapters_get_wider_intervals),
-        cmocka_unit_test(isolation_is_relative_to_the_members_thereabouts),
         cmocka_unit_test(isolated_adapters_get_no_interval_of_all_sizes),
         cmocka_unit_test(a_value_that_is_no_number_is_abstained_from),
         cmocka_unit_test(what_cannot_be_learnt_from_is_refused_by_name),

@@ -4,6 +4,7 @@
 #include "analyzer/report/evaluation_report.h"
 #include "analyzer/store/benchmark.h"
 #include "classifiers/evaluation/evaluation.h"
+#include "classifiers/size/size.h"
 #include "spectral/spectral.h"
 #include "tests/support/text_same.h"
 
@@ -177,6 +178,43 @@ static void the_exact_rule_names_every_directional_ablation_and_nothing_else(voi
     assert_int_equal(n_named, 48);
 }
 
+/* Banks as large as the shipped ones: every size of a recipe, four micro-datasets in five to learn from, the rest asked about. */
+static void intervals_of_large_banks_cover_nine_of_ten(void **state)
+{
+    static const char *const recipes[] = {"lang-r8", "lang-r4"};
+    enum { LEARNT_SETS = 40, MOST = 1000 };
+    (void)state;
+    size_t n_asked = 0, n_answered = 0, n_covered = 0;
+    for (size_t r = 0; r < sizeof recipes / sizeof *recipes; r++) {
+        const labelled_profile *learnt[MOST];
+        size_t n = 0;
+        for (size_t i = 0; i < bench.n; i++)
+            if (strcmp(bench.profiles[i].training, recipes[r]) == 0 && bench.profiles[i].set < LEARNT_SETS && n < MOST)
+                learnt[n++] = &bench.profiles[i];
+        size_model *model = NULL;
+        classifier_fault fault = {0};
+        assert_int_equal(size_model_train(learnt, n, &model, &fault), CLASSIFIER_OK);
+        for (size_t i = 0; i < bench.n; i++) {
+            const labelled_profile *p = &bench.profiles[i];
+            size_answer a;
+            const char *abstained;
+            char why[240];
+            if (strcmp(p->training, recipes[r]) != 0 || p->set < LEARNT_SETS)
+                continue;
+            assert_int_equal(size_model_estimate(model, &p->profile, &a, &abstained, why), CLASSIFIER_OK);
+            n_asked++;
+            n_answered += !abstained;
+            n_covered += !abstained && a.low <= p->size && p->size <= a.high;
+        }
+        size_model_free(model);
+    }
+    double covered = (double)n_covered / (double)n_answered;
+    print_message("[ %zu asked, %zu answered, %.1f %% covered ]\n", n_asked, n_answered, 100 * covered);
+    assert_int_equal(n_asked, 250);
+    assert_int_equal(n_answered, n_asked);
+    assert_true(covered > 0.88 && covered < 0.95);
+}
+
 /* --- the documentation --- */
 
 static evaluation_source source(void)
@@ -247,6 +285,7 @@ int main(void)
         cmocka_unit_test(unseen_safety_removing_recipes_are_flagged_and_unseen_benign_ones_are_not),
         cmocka_unit_test(rescaling_the_factors_moves_nothing),
         cmocka_unit_test(the_exact_rule_names_every_directional_ablation_and_nothing_else),
+        cmocka_unit_test(intervals_of_large_banks_cover_nine_of_ten),
         cmocka_unit_test(the_table_of_the_documentation_is_the_output_of_make_evaluate),
         cmocka_unit_test(the_picture_of_the_documentation_is_the_one_drawn),
     };

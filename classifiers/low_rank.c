@@ -3,7 +3,7 @@
  * With an orthonormal basis Q of the range and Z = Sumᵀ·Q: eigenvectors F of Qᵀ·Z (symmetric) or Zᵀ·Z give left = Q·F and right = Z·F/σ.
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "classifiers/safety/low_rank.h"
+#include "classifiers/low_rank.h"
 
 #include "classifiers/random.h"
 
