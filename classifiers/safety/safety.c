@@ -30,6 +30,26 @@ void safety_model_free(safety_model *model)
     free(model);
 }
 
+/* As a bank scores: by the rule's direction, truncated. */
+static classifier_status score_by_direction(const safety_set *set, const safety_rule *rule, const size_t *left_out, size_t n_left, double *score)
+{
+    safety_direction direction = {0};
+    double *weight = calloc(set->n, sizeof *weight);
+    classifier_status status = weight ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
+    for (size_t j = 0; weight && j < rule->n; j++)
+        weight[rule->member[j]] = rule->weight[j];
+    if (status == CLASSIFIER_OK)
+        status = safety_direction_of_set(set, weight, SAFETY_KEPT, &direction);
+    for (size_t i = 0; i < n_left && status == CLASSIFIER_OK; i++) {
+        safety_reading reading;
+        status = safety_direction_read(&direction, &set->members[left_out[i]]->profile, &reading, NULL);
+        score[i] = status == CLASSIFIER_OK ? rule->offset + reading.score : 0;
+    }
+    safety_direction_release(&direction);
+    free(weight);
+    return status;
+}
+
 /* How much less similar a member reads at most by the direction, which is truncated, than by its kernels. */
 static classifier_status similarity_lost(const safety_set *set, const safety_direction *d, double *lost)
 {
@@ -87,6 +107,8 @@ classifier_status safety_model_train(const labelled_profile *const *members, siz
             index[i] = i;
         status = safety_rule_fit(&set, SAFETY_LORAUDIT, index, n, &rule, fault);
     }
+    if (status == CLASSIFIER_OK)
+        status = safety_rule_calibrate(&set, index, n, score_by_direction, &rule, fault);
     if (status == CLASSIFIER_OK)
         status = model_of_rule(&set, &rule, out);
     if (status == CLASSIFIER_E_MEMORY)

@@ -122,9 +122,9 @@ static classifier_status take_shape(const double *from, size_t m, direction_modu
         return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: table shapes says module %zu is %g x %g", m, from[ROWS], from[COLUMNS]);
     *to = (direction_module){.rows = (size_t)from[ROWS], .columns = (size_t)from[COLUMNS]};
     for (size_t k = 0; k < DIRECTION_PARTS; k++) {
-        if (!is_count(from[RANKS + k], 0, fmin(from[ROWS], SAFETY_KEPT)))
+        if (!is_count(from[RANKS + k], 0, fmin(from[ROWS], SAFETY_MOST_KEPT)))
             return classifier_fail(fault, CLASSIFIER_E_BANK, "bank: table shapes gives module %zu rank %g, more than its %g rows or %d", m,
-                                   from[RANKS + k], from[ROWS], SAFETY_KEPT);
+                                   from[RANKS + k], from[ROWS], SAFETY_MOST_KEPT);
         to->rank[k] = (size_t)from[RANKS + k];
     }
     return CLASSIFIER_OK;

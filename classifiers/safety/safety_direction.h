@@ -6,7 +6,8 @@
  *     base      mean_j S_j/‖S_j‖               the similarity is ⟨S/‖S‖, base⟩ − what a random ΔW of this spectrum would have
  *
  * with the factors of safety_set.h in the weights, so that modules are summed up. Each is kept as its leading eigenvectors, or singular
- * vectors, at most SAFETY_KEPT: a few hundred kilobytes whatever the number of members, and one product of the adapter's factors with each.
+ * vectors, at most SAFETY_KEPT: a hundred kilobytes whatever the number of members, and one product of the adapter's factors with each. What
+ * is dropped moves scores a little; so a bank's threshold is set on scores by truncated directions (safety.c).
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef CLASSIFIER_SAFETY_DIRECTION_H
@@ -15,7 +16,8 @@
 #include "classifiers/profile.h"
 #include "classifiers/safety/safety_set.h"
 
-#define SAFETY_KEPT 32
+#define SAFETY_KEPT 8       /* of each by training */
+#define SAFETY_MOST_KEPT 64 /* … in a bank that is read */
 
 typedef enum { DIRECTION_PRODUCT, DIRECTION_LEFT, DIRECTION_BASE, DIRECTION_PARTS } direction_part;
 

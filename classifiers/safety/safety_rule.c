@@ -143,26 +143,33 @@ safety_answer_verdict safety_rule_verdict(const safety_rule *rule, const safety_
     return score > rule->calibration.threshold ? SAFETY_ANSWER_FLAGGED : SAFETY_ANSWER_NOT_FLAGGED;
 }
 
+static classifier_status score_by_kernel(const safety_set *set, const safety_rule *rule, const size_t *left_out, size_t n_left, double *score)
+{
+    for (size_t i = 0; i < n_left; i++) {
+        safety_view view = safety_set_view(set, left_out[i]);
+        score[i] = safety_rule_score(rule, &view);
+    }
+    return CLASSIFIER_OK;
+}
+
 /* Scores of the clear members of one recipe by a scorer that has not seen it, appended. */
 static classifier_status score_recipe(const safety_set *set, safety_method method, const size_t *index, size_t n, size_t recipe,
-                                      double *score, int *unsafe, size_t *n_scores)
+                                      safety_scorer by, double *score, int *unsafe, size_t *n_scores)
 {
-    size_t n_rest = 0, *rest = malloc((n + 1) * sizeof *rest);
+    size_t n_rest = 0, n_left = 0, *rest = malloc((2 * n + 1) * sizeof *rest), *left_out = rest + n;
     safety_rule rule = {0};
     classifier_status status = rest ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
     for (size_t i = 0; rest && i < n; i++)
         if (set->recipe[index[i]] != recipe)
             rest[n_rest++] = index[i];
-    if (rest && n_rest < n) {
+        else if (set->clear[index[i]])
+            left_out[n_left++] = index[i];
+    if (rest && n_left > 0) {
         status = fit_scorer(set, method, rest, n_rest, &rule, NULL);
-        for (size_t i = 0; status == CLASSIFIER_OK && i < n; i++) {
-            size_t m = index[i];
-            if (set->recipe[m] != recipe || !set->clear[m])
-                continue;
-            safety_view view = safety_set_view(set, m);
-            score[*n_scores] = safety_rule_score(&rule, &view);
-            unsafe[(*n_scores)++] = set->unsafe[m];
-        }
+        if (status == CLASSIFIER_OK)
+            status = by(set, &rule, left_out, n_left, score + *n_scores);
+        for (size_t i = 0; status == CLASSIFIER_OK && i < n_left; i++)
+            unsafe[(*n_scores)++] = set->unsafe[left_out[i]];
     }
     safety_rule_release(&rule);
     free(rest);
@@ -189,14 +196,15 @@ static classifier_status check_recipes(const safety_set *set, const size_t *inde
                            n, n_of[1], n_of[1] == 1 ? "" : "s", n_of[0]);
 }
 
-static classifier_status calibrate(const safety_set *set, const size_t *index, size_t n, safety_rule *rule, classifier_fault *fault)
+classifier_status safety_rule_calibrate(const safety_set *set, const size_t *index, size_t n, safety_scorer by, safety_rule *rule,
+                                        classifier_fault *fault)
 {
     double *score = malloc(n * sizeof *score);
     int *unsafe = malloc(n * sizeof *unsafe);
     size_t n_scores = 0, controls = 0;
     classifier_status status = score && unsafe ? CLASSIFIER_OK : CLASSIFIER_E_MEMORY;
     for (size_t r = 0; r < set->n_recipes && status == CLASSIFIER_OK; r++)
-        status = score_recipe(set, rule->method, index, n, r, score, unsafe, &n_scores);
+        status = score_recipe(set, rule->method, index, n, r, by, score, unsafe, &n_scores);
     for (size_t i = 0; status == CLASSIFIER_OK && i < n_scores; i++)
         controls += !unsafe[i];
     if (status == CLASSIFIER_OK && controls == 0) {
@@ -242,7 +250,7 @@ classifier_status safety_rule_fit(const safety_set *set, safety_method method, c
     if (status == CLASSIFIER_OK)
         status = fit_scorer(set, method, index, n, &rule, fault);
     if (status == CLASSIFIER_OK)
-        status = calibrate(set, index, n, &rule, fault);
+        status = safety_rule_calibrate(set, index, n, score_by_kernel, &rule, fault);
     if (status == CLASSIFIER_OK) {
         if (method == SAFETY_LORAUDIT)
             set_domain(set, index, n, &rule);

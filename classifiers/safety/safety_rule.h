@@ -37,6 +37,14 @@ classifier_status safety_rule_fit(const safety_set *set, safety_method method, c
                                   classifier_fault *fault);
 void safety_rule_release(safety_rule *rule);
 
+/* How a rule scores members: score[n_left] of the members left_out[n_left], which it has not seen. */
+typedef classifier_status (*safety_scorer)(const safety_set *set, const safety_rule *rule, const size_t *left_out, size_t n_left, double *score);
+
+/* safety_rule_calibrate - the calibration again, with another way to score: each clear member by a rule of the others' recipes.
+ * Errs: as safety_rule_fit, and the scorer's; the rule is as it was then */
+classifier_status safety_rule_calibrate(const safety_set *set, const size_t *index, size_t n, safety_scorer by, safety_rule *rule,
+                                        classifier_fault *fault);
+
 /* safety_rule_score - In: view: of the adapter against every member of the set. */
 double safety_rule_score(const safety_rule *rule, const safety_view *view);
 

@@ -390,7 +390,7 @@ static void a_broken_bank_is_refused_with_the_part_that_is_wrong(void **state)
 {
     (void)state;
     static const char *const wanted[] = {"task is fruits", "trace", "table left has", "module 0 is 12 x 3.5", "module 0 is 1e+300",
-                                         "module 0 rank 13, more than its 12 rows or 32", "rank 0.5", "rank -1", "table value has",
+                                         "module 0 rank 13, more than its 12 rows or 64", "rank 0.5", "rank -1", "table value has",
                                          "left has 1.1 in column 5", "right", "slope 0", "bound 1.5", "-1 controls", "model", "trace", "value",
                                          "no modules", "right", "frame", "table right", "right has -1.1 in column 1", "task"};
     fixture f = make();

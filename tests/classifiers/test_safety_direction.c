@@ -19,7 +19,7 @@
 
 #define assert_near(seen, wanted, tolerance) assert_true(fabs((seen) - (wanted)) <= (tolerance))
 
-enum { EACH = 6, N = 3 * EACH };
+enum { EACH = 6, N = 3 * EACH, KEEP = 32 };
 
 static const forged_recipe RECIPES[] = {{"one", 0, 0, 1}, {"two", 1, 1, 0}, {"three", 0.5, 1, 0}};
 
@@ -67,7 +67,7 @@ static void a_direction_that_keeps_everything_reads_what_kernels_say(void **stat
     for (uint64_t seed = 1; seed <= 4; seed++) {
         fixture f = make(seed);
         safety_direction d = {0};
-        assert_int_equal(safety_direction_of_set(&f.set, f.weight, SAFETY_KEPT, &d), CLASSIFIER_OK);
+        assert_int_equal(safety_direction_of_set(&f.set, f.weight, KEEP, &d), CLASSIFIER_OK);
         for (size_t i = 0; i < N; i++) {
             safety_reading wanted = by_kernels(&f, i), seen = by_direction(&d, &f.forged.profiles[i]);
             assert_near(seen.score, wanted.score, 1e-5 * (1 + fabs(wanted.score)));
@@ -85,7 +85,7 @@ static void what_a_truncated_direction_reads_differs_by_no_more_than_what_was_dr
     (void)state;
     fixture f = make(7);
     safety_direction full = {0};
-    assert_int_equal(safety_direction_of_set(&f.set, f.weight, SAFETY_KEPT, &full), CLASSIFIER_OK);
+    assert_int_equal(safety_direction_of_set(&f.set, f.weight, KEEP, &full), CLASSIFIER_OK);
     for (size_t keep = 1; keep < 10; keep++) {
         safety_direction d = {0};
         assert_int_equal(safety_direction_of_set(&f.set, f.weight, keep, &d), CLASSIFIER_OK);
@@ -115,7 +115,7 @@ static void gauges_at_the_ends_of_float32_change_nothing(void **state)
     static const float strengths[] = {1e-30f, 3e4f, 1e30f};
     fixture f = make(3);
     safety_direction d = {0};
-    assert_int_equal(safety_direction_of_set(&f.set, f.weight, SAFETY_KEPT, &d), CLASSIFIER_OK);
+    assert_int_equal(safety_direction_of_set(&f.set, f.weight, KEEP, &d), CLASSIFIER_OK);
     safety_reading before = by_direction(&d, &f.forged.profiles[8]);
     for (size_t m = 0; m < FORGED_MODULES; m++)
         for (size_t c = 0; c < FORGED_RANK; c++) {
@@ -320,7 +320,7 @@ static void an_update_of_zero_reads_as_nothing_and_broken_values_are_named(void 
     safety_direction d = {0};
     safety_reading r = {.score = 5};
     classifier_fault fault = {0};
-    assert_int_equal(safety_direction_of_set(&f.set, f.weight, SAFETY_KEPT, &d), CLASSIFIER_OK);
+    assert_int_equal(safety_direction_of_set(&f.set, f.weight, KEEP, &d), CLASSIFIER_OK);
     for (size_t m = 0; m < FORGED_MODULES; m++)
         memset(forged_b(&f.forged, 0, m), 0, FORGED_ROWS * FORGED_RANK * sizeof(float));
     safety_reading zero = by_direction(&d, &f.forged.profiles[0]);
