@@ -46,7 +46,7 @@ void safety_model_free(safety_model *model); /* NULL is accepted */
 /* safety_model_judge - ask about a profile with factors.
  * Out:   *answer; *reason = NULL, or why it is inconclusive: one line, static or in `why`
  * Errs:  CLASSIFIER_E_MEMORY
- * Cost:  O(modules·(rows + columns)·rank·(rank + SAFETY_KEPT)), far less than to audit */
+ * Cost:  O(modules·(rows + columns)·rank·(rank + SAFETY_KEPT)) */
 classifier_status safety_model_judge(const safety_model *model, const classifier_profile *p, safety_answer *answer, const char **reason,
                                      char why[240]);
 

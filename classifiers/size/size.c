@@ -242,7 +242,8 @@ static classifier_status open_question(const size_model *model, question *q)
     q->all = q->features[SIZE_VIEW_INTERVAL] + n_features;
     q->at_most[SIZE_VIEW_VALUE] = q->all + n_features;
     q->at_most[SIZE_VIEW_INTERVAL] = q->at_most[SIZE_VIEW_VALUE] + model->n_sizes;
-    q->similarity = (float *)(q->at_most[SIZE_VIEW_INTERVAL] + model->n_sizes);
+    void *rest = q->at_most[SIZE_VIEW_INTERVAL] + model->n_sizes; /* in single precision */
+    q->similarity = rest;
     q->scratch = q->similarity + size_space_padded(model->n);
     return CLASSIFIER_OK;
 }

@@ -40,7 +40,7 @@ typedef struct size_model size_model;
  * not finite (named);
  *        CLASSIFIER_E_MEMORY. *out is NULL then
  * Owner: the caller, size_model_free. The profiles are not kept
- * Cost:  a few hundred times O(n²·features + n³): 0.2 s for n = 90, 5 s for n = 700 */
+ * Cost:  a few hundred times O(n²·features + n³): 0.2 s for n = 90, 5 s for n = 700 (600 features each) */
 classifier_status size_model_train(const labelled_profile *const *members, size_t n, size_model **out, classifier_fault *fault);
 void size_model_free(size_model *model); /* NULL is accepted */
 
@@ -48,7 +48,7 @@ void size_model_free(size_model *model); /* NULL is accepted */
  * Out:   *answer and *abstained = NULL; or *abstained = one line, static or in `why` (at least 240 bytes), answer->distance set
  *        where it could be computed
  * Errs:  CLASSIFIER_E_MEMORY
- * Cost:  O(members·features): half a millisecond for 300 members of 600 features */
+ * Cost:  O((members + features)·SIZE_SPACE_RANK): 0.2 ms for 700 members of 700 features, 4 ms for 300 of 26,000 */
 classifier_status size_model_estimate(const size_model *model, const classifier_profile *p, size_answer *answer, const char **abstained,
                                       char why[240]);
 
