@@ -10,9 +10,10 @@
 /* of coordinates: more than single precision and the directions' own lengths are off by, and than two double sums are */
 static const double ROUNDING = 1e-6;
 
+enum { LANES = 8 }; /* sums that do not wait for each other */
+
 double nearest_square(const double *x, const double *y, size_t n)
 {
-    enum { LANES = 8 }; /* sums that do not wait for each other */
     double sum[LANES] = {0};
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -170,34 +171,17 @@ classifier_status nearest_index_create(const nearest_bank *bank, nearest_index *
     return status;
 }
 
-/* Σ (x − y)² of a row and a member's σ. */
+/* As nearest_square, to the last bit, of a row and a member's σ in single precision. */
 static double square_to(const double *x, const float *y, size_t n)
 {
-    double sum[4] = {0};
+    double sum[LANES] = {0};
     size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++) {
-            double off = x[i + k] - (double)y[i + k];
-            sum[k] += off * off;
-        }
-    for (; i < n; i++) {
-        double off = x[i] - (double)y[i];
-        sum[0] += off * off;
-    }
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-/* … and of two rows of spectra: the same sum in the same order, since single precision holds them. */
-static double square_of(const double *x, const double *y, size_t n)
-{
-    double sum[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            sum[k] += (x[i + k] - y[i + k]) * (x[i + k] - y[i + k]);
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            sum[k] += (x[i + k] - (double)y[i + k]) * (x[i + k] - (double)y[i + k]);
     for (; i < n; i++)
-        sum[0] += (x[i] - y[i]) * (x[i] - y[i]);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        sum[0] += (x[i] - (double)y[i]) * (x[i] - (double)y[i]);
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
 typedef struct {
@@ -297,7 +281,7 @@ void nearest_votes(const nearest_index *index, const double *row, const double *
         const nearest_matrix *m = &index->matrices[i];
         nearer best = {INFINITY, its_size};
         if (likely)
-            best.square = square_of(row + m->begin, likely + m->begin, m->n_sigma);
+            best.square = nearest_square(row + m->begin, likely + m->begin, m->n_sigma);
         vote(m, index->n, row, best, votes);
     }
     break_tie(index, row, votes);
