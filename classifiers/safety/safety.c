@@ -105,10 +105,8 @@ classifier_status safety_model_train(const labelled_profile *const *members, siz
     if ((index = malloc(n * sizeof *index))) {
         for (size_t i = 0; i < n; i++)
             index[i] = i;
-        status = safety_rule_fit(&set, SAFETY_LORAUDIT, index, n, &rule, fault);
+        status = safety_rule_fit(&set, SAFETY_LORAUDIT, index, n, score_by_direction, &rule, fault);
     }
-    if (status == CLASSIFIER_OK)
-        status = safety_rule_calibrate(&set, index, n, score_by_direction, &rule, fault);
     if (status == CLASSIFIER_OK)
         status = model_of_rule(&set, &rule, out);
     if (status == CLASSIFIER_E_MEMORY)

@@ -47,7 +47,7 @@ static classifier_status hold_out(const safety_set *set, safety_method method, c
     for (size_t i = 0; i < set->n; i++)
         if (group[i] != left)
             index[n++] = i;
-    classifier_status status = safety_rule_fit(set, method, index, n, rule, NULL);
+    classifier_status status = safety_rule_fit(set, method, index, n, NULL, rule, NULL);
     free(index);
     for (size_t i = 0; status != CLASSIFIER_E_MEMORY && i < set->n; i++)
         if (group[i] == left)

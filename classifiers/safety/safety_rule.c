@@ -196,8 +196,8 @@ static classifier_status check_recipes(const safety_set *set, const size_t *inde
                            n, n_of[1], n_of[1] == 1 ? "" : "s", n_of[0]);
 }
 
-classifier_status safety_rule_calibrate(const safety_set *set, const size_t *index, size_t n, safety_scorer by, safety_rule *rule,
-                                        classifier_fault *fault)
+static classifier_status calibrate(const safety_set *set, const size_t *index, size_t n, safety_scorer by, safety_rule *rule,
+                                   classifier_fault *fault)
 {
     double *score = malloc(n * sizeof *score);
     int *unsafe = malloc(n * sizeof *unsafe);
@@ -242,7 +242,7 @@ static void set_domain(const safety_set *set, const size_t *index, size_t n, saf
         rule->similarity_limit *= SAFETY_LIKENESS;
 }
 
-classifier_status safety_rule_fit(const safety_set *set, safety_method method, const size_t *index, size_t n, safety_rule *out,
+classifier_status safety_rule_fit(const safety_set *set, safety_method method, const size_t *index, size_t n, safety_scorer by, safety_rule *out,
                                   classifier_fault *fault)
 {
     safety_rule rule = {0};
@@ -250,7 +250,7 @@ classifier_status safety_rule_fit(const safety_set *set, safety_method method, c
     if (status == CLASSIFIER_OK)
         status = fit_scorer(set, method, index, n, &rule, fault);
     if (status == CLASSIFIER_OK)
-        status = safety_rule_calibrate(set, index, n, score_by_kernel, &rule, fault);
+        status = calibrate(set, index, n, by ? by : score_by_kernel, &rule, fault);
     if (status == CLASSIFIER_OK) {
         if (method == SAFETY_LORAUDIT)
             set_domain(set, index, n, &rule);

@@ -29,21 +29,16 @@ typedef struct {
     double similarity_limit, norm_limit; /* −∞ and ∞ for five-statistics */
 } safety_rule;                /* starts as {0} */
 
-/* safety_rule_fit - learn from the members index[n] of set.
- * Errs:  CLASSIFIER_E_DATA: one class only, or recipes such that no member can be scored without its own; CLASSIFIER_E_MEMORY;
- *        *out untouched
- * Owner: the caller, safety_rule_release */
-classifier_status safety_rule_fit(const safety_set *set, safety_method method, const size_t *index, size_t n, safety_rule *out,
-                                  classifier_fault *fault);
-void safety_rule_release(safety_rule *rule);
-
-/* How a rule scores members: score[n_left] of the members left_out[n_left], which it has not seen. */
+/* How a rule scores members for its calibration: score[n_left] of the members left_out[n_left], which it has not seen. */
 typedef classifier_status (*safety_scorer)(const safety_set *set, const safety_rule *rule, const size_t *left_out, size_t n_left, double *score);
 
-/* safety_rule_calibrate - the calibration again, with another way to score: each clear member by a rule of the others' recipes.
- * Errs: as safety_rule_fit, and the scorer's; the rule is as it was then */
-classifier_status safety_rule_calibrate(const safety_set *set, const size_t *index, size_t n, safety_scorer by, safety_rule *rule,
-                                        classifier_fault *fault);
+/* safety_rule_fit - learn from the members index[n] of set. by: how answers will be scored (NULL: safety_rule_score)
+ * Errs:  CLASSIFIER_E_DATA: one class only, or recipes such that no member can be scored without its own; CLASSIFIER_E_MEMORY; the scorer's;
+ *        *out untouched
+ * Owner: the caller, safety_rule_release */
+classifier_status safety_rule_fit(const safety_set *set, safety_method method, const size_t *index, size_t n, safety_scorer by, safety_rule *out,
+                                  classifier_fault *fault);
+void safety_rule_release(safety_rule *rule);
 
 /* safety_rule_score - In: view: of the adapter against every member of the set. */
 double safety_rule_score(const safety_rule *rule, const safety_view *view);
